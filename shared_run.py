@@ -1,0 +1,472 @@
+"""What every run needs and no reader comes for: command line, run folder, checkpoints, sample grids, curves."""
+
+import argparse
+import csv
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+from math import ceil
+from pathlib import Path
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from shared_data import InputError
+
+RUNS_DIR = Path(__file__).resolve().parent / "runs"
+MAY_CHANGE = {"EPOCHS", "epochs", "out", "resume", "tensorboard"}  # settings in which a resumed run may differ
+DPI = 100  # dots per inch of every figure
+TITLE_HEIGHT = 28  # pixels above a picture
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An `ArgumentParser` that answers wrong use with one line, without the usage text, and exit status 2."""
+
+    def error(self, message):
+        """Print the line and leave."""
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the flags)\n")
+
+
+def command_line(script, *, epochs, batch_size, limit, unit="pictures"):
+    """Return a parser with the flags that all scripts share.
+
+    Args:
+        script: the script's `__file__`.
+        epochs: default of `--epochs`, as the next two; the defaults are the script's constants.
+        batch_size: default of `--batch-size`.
+        limit: default of `--limit`.
+        unit: what the last two count.
+    """
+    script = Path(script)
+    parser = OneLineParser(prog=script.name)
+    parser.add_argument("--data", help="folder of pictures or .npy file (default: data/celeba/, else drawn pictures)")
+    parser.add_argument("--epochs", type=positive, default=epochs, help="passes over the training set (%(default)s)")
+    parser.add_argument("--batch-size", type=positive, default=batch_size, help=f"{unit} per step (%(default)s)")
+    parser.add_argument("--limit", type=positive, default=limit, help=f"use at most so many {unit} (%(default)s)")
+    parser.add_argument("--out", help=f"run folder (runs/{script.stem}/); numbered if it is taken")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of everything random (%(default)s)")
+    parser.add_argument("--resume", action="store_true", help="go on with the newest run after its last whole epoch")
+    parser.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard as well")
+    return parser
+
+
+def positive(text):
+    """Return the whole number above 0 that a flag's value stands for; anything else is argparse's error."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
+
+
+def seed(text):
+    """Return the seed that a flag's value stands for, 0 to 2**32 - 1; anything else is argparse's error."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def run_script(main):
+    """Call a script's `main()`; answer what the user can mend, and Ctrl-C, with one line instead of a traceback."""
+    script = Path(sys.argv[0]).name
+    try:
+        main()
+    except InputError as error:
+        print(f"{script}: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"\n{script}: stopped; the same command with --resume goes on from here.", file=sys.stderr)
+        sys.exit(130)
+
+
+def constants(module_globals):
+    """Return the constants of a script, its globals in capitals, for `settings.json`."""
+    return {name: value for name, value in module_globals.items() if name.isupper() and not isinstance(value, type)}
+
+
+class Run:
+    """The folder of one run, and what is written to it.
+
+    A new run gets a folder of its own: `runs/<script>/`, or `<folder>_2` and so on where that is taken. A resumed one
+    goes on in the newest of these, and only with the settings that it was started with (but for `MAY_CHANGE`).
+
+    Attributes:
+        folder: `pathlib.Path` of the run folder.
+        args: parsed command line.
+        source: text that says what the data are.
+
+    Raises:
+        InputError: the folder cannot be written; there is nothing to resume, or it was started with other settings.
+    """
+
+    def __init__(self, script, args, constants, source):
+        """Open the run folder of `script` (its `__file__`) and write `settings.json` to it."""
+        self.name = Path(script).stem
+        self.args = args
+        self.source = source
+        backend = keras.backend.backend()
+        settings = {
+            "script": self.name,
+            "command": " ".join(sys.argv),
+            "data": source,
+            "constants": constants,
+            "arguments": vars(args),
+            "versions": {
+                "python": platform.python_version(),
+                **{package: importlib.metadata.version(package) for package in ("keras", "numpy", backend)},
+            },
+            "backend": backend,
+        }
+        first = Path(args.out).resolve() if args.out else RUNS_DIR / self.name
+        runs = numbered_folders(first)
+        if not args.resume:
+            self.folder = runs[max(runs)].with_name(f"{first.name}_{max(runs) + 1}") if runs else first
+        elif runs and (runs[max(runs)] / "settings.json").exists():
+            self.folder = runs[max(runs)]
+            self._require_same(settings)
+        else:
+            raise InputError(f"{first}: no run to resume; leave --resume out to start one.")
+        make_folder(self.folder / "samples")
+        make_folder(self.folder / "checkpoint")
+        write_json(self.folder / "settings.json", settings)
+        print(f"Run folder: {self.folder}")
+
+    def _require_same(self, settings):
+        """Raise `InputError` that names the first setting in which this run differs from the one in its folder."""
+        before = json.loads((self.folder / "settings.json").read_text())
+        now = json.loads(json.dumps(settings))
+        for group in ("constants", "arguments"):
+            for name in sorted((before[group].keys() | now[group].keys()) - MAY_CHANGE):
+                old, new = before[group].get(name), now[group].get(name)
+                if old != new:
+                    raise InputError(f"{self.folder}: was started with {name} {old}, not {new}.")
+        if before["data"] != now["data"]:
+            raise InputError(f"{self.folder}: was started on {before['data']}, not {now['data']}.")
+
+    def title(self, text):
+        """Return the title of a figure: script, `text`, data."""
+        return f"{self.name}: {text}; {self.source}"
+
+    def restore(self, model):
+        """Load the newest checkpoint into the built and compiled `model`, if there is one.
+
+        Returns:
+            The number of epochs behind it, which is `fit`'s `initial_epoch`; the history is cut to these.
+        """
+        checkpoints = sorted((self.folder / "checkpoint").glob("epoch_*.weights.h5"))
+        if not checkpoints:
+            (self.folder / "history.csv").unlink(missing_ok=True)
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(checkpoints[-1])
+        epochs = int(re.search(r"epoch_(\d+)", checkpoints[-1].name)[1])
+        trim_history(self.folder / "history.csv", epochs)
+        print(f"Resumed after epoch {epochs}.")
+        return epochs
+
+    def callbacks(self, *, batches, samples):
+        """Return the callbacks of `fit`, in the order in which an epoch's end needs them: the checkpoint comes last.
+
+        Args:
+            batches: the training `Batches`, shuffled anew each epoch.
+            samples: function without arguments that returns uint8 pictures (count, height, width, 3), from the same
+                latent points each time.
+        """
+        callbacks = [
+            SeedEachEpoch(self.args.seed, batches),
+            keras.callbacks.TerminateOnNaN(),
+            Stopwatch(),
+            keras.callbacks.CSVLogger(self.folder / "history.csv", append=True),
+            SampleGrids(self, samples),
+            Checkpoint(self.folder / "checkpoint"),
+        ]
+        if self.args.tensorboard:
+            callbacks.append(keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False))
+        return callbacks
+
+    @property
+    def verbose(self):
+        """How `fit` reports: a progress bar on a terminal, a line an epoch in a log."""
+        return 1 if sys.stdout.isatty() else 2
+
+    def save_grid(self, name, images, text, columns):
+        """Write uint8 pictures (count, height, width, 3) as one titled grid, row by row."""
+        save_picture(self.folder / name, tile(images, columns), self.title(text))
+
+    def finish(self, panels, **metrics):
+        """Write `curves.png`, `samples.gif` and `results.json`, and print the results.
+
+        Args:
+            panels: the curves' columns of `history.csv` by panel, as for `draw_curves`.
+            metrics: numbers that are known only at the end, beside the last epoch's.
+
+        Returns:
+            dict: the last epoch's metrics and those given.
+        """
+        history = read_history(self.folder / "history.csv")
+        draw_curves(self.folder / "curves.png", {self.name: history}, panels, self.title("curves"))
+        write_gif(self.folder / "samples.gif", sorted((self.folder / "samples").glob("epoch_*.png")))
+        results = {name: values[-1] for name, values in history.items() if name not in ("epoch", "seconds")}
+        results.update(epochs=len(history["epoch"]), seconds=sum(history["seconds"]), **metrics)
+        write_json(self.folder / "results.json", results)
+        for name, value in results.items():
+            print(f"{name:>28}  {value:,.5g}")
+        print(f"Everything is in {self.folder}")
+        return results
+
+
+def make_folder(folder):
+    """Make a folder and those above it; raise `InputError` if that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}).") from error
+
+
+def numbered_folders(first):
+    """Return {1: `first`, n: `<first>_n`} of those folders that exist and hold anything."""
+    found = {}
+    for folder in first.parent.glob("*/"):
+        match = re.fullmatch(rf"{re.escape(first.name)}(?:_(\d+))?", folder.name)
+        if match and any(folder.iterdir()):
+            found[int(match[1] or 1)] = folder
+    return found
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of rows of an array that may lie on disk; nothing is copied but the batch.
+
+    Args:
+        array: (count, ...), indexed by lists of row numbers.
+        rows: numbers of the rows that belong to this set.
+        batch_size: rows in a batch; the last one may be shorter.
+    """
+
+    def __init__(self, array, rows, batch_size):
+        """See the class."""
+        super().__init__()
+        self.array = array
+        self.rows = self.order = rows
+        self.batch_size = batch_size
+
+    def __len__(self):
+        """Return the number of batches in an epoch."""
+        return ceil(len(self.rows) / self.batch_size)
+
+    def __getitem__(self, index):
+        """Return batch `index` as a tuple of one array, in the current order."""
+        start = index * self.batch_size
+        return (self.array[self.order[start : start + self.batch_size]],)
+
+    def shuffle(self, seed, epoch):
+        """Put the rows in the order that belongs to `epoch`."""
+        self.order = np.random.default_rng([seed, epoch]).permutation(self.rows)
+
+
+class SeedEachEpoch(keras.callbacks.Callback):
+    """Make all that is random in an epoch follow from seed and epoch, so that a resumed run repeats an unbroken one."""
+
+    def __init__(self, seed, batches):
+        """Take the run's seed and its training `Batches`."""
+        super().__init__()
+        self.seed = seed
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Order the batches and set the state of every `SeedGenerator` in the model."""
+        self.batches.shuffle(self.seed, epoch)
+        generators = [variable for variable in self.model.variables if variable.name == "seed_generator_state"]
+        for index, state in enumerate(generators):
+            state.assign(np.random.SeedSequence([self.seed, epoch, index]).generate_state(2))
+
+
+class Stopwatch(keras.callbacks.Callback):
+    """Log the seconds that each epoch took, validation included."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start the watch."""
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Add `seconds` to what the later callbacks see."""
+        logs["seconds"] = time.perf_counter() - self.start
+
+
+class SampleGrids(keras.callbacks.Callback):
+    """Write `samples/epoch_000.png` before training and one grid more after each epoch."""
+
+    def __init__(self, run, samples):
+        """Take the `Run` and the function that gives uint8 pictures (count, height, width, 3)."""
+        super().__init__()
+        self.run = run
+        self.samples = samples
+
+    def on_train_begin(self, logs=None):
+        """Write the grid of the untrained model, unless the run is a resumed one."""
+        if not (self.run.folder / "samples" / "epoch_000.png").exists():
+            self.on_epoch_end(-1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the grid after `epoch`, which Keras counts from 0."""
+        name = f"samples/epoch_{epoch + 1:03d}.png"
+        self.run.save_grid(name, self.samples(), f"samples after epoch {epoch + 1}", columns=8)
+
+
+class GANWatch(keras.callbacks.Callback):
+    """Log `pixel_std` and warn in plain words when a GAN's samples, or the balance of its networks, have gone wrong.
+
+    `pixel_std` is the standard deviation of each pixel over the samples, averaged over pixels, in units of the
+    samples' range (0..1); photographs of faces have about 0.25.
+
+    Args:
+        samples: function without arguments that returns float pictures (count, height, width, 3) from the same noise
+            each time.
+        low: smallest value that a picture may have.
+        high: largest value.
+        patience: epochs of certain discriminator and rising generator loss before the warning.
+    """
+
+    def __init__(self, samples, *, low, high, patience=3):
+        super().__init__()
+        self.samples = samples
+        self.low = low
+        self.high = high
+        self.patience = patience
+        self.rising = 0
+        self.g_loss = np.inf
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Judge the samples and the last epoch's `d_accuracy_real`, `d_accuracy_fake`, `g_loss`."""
+        samples = (keras.ops.convert_to_numpy(self.samples()).astype(np.float32) - self.low) / (self.high - self.low)
+        logs["pixel_std"] = float(np.std(samples, axis=0).mean())
+        certain = min(logs["d_accuracy_real"], logs["d_accuracy_fake"]) > 0.999
+        self.rising = self.rising + 1 if certain and logs["g_loss"] > self.g_loss else 0
+        self.g_loss = logs["g_loss"]
+        found = {
+            "the samples leave their range": samples.min() < 0 or samples.max() > 1,
+            "the samples are flat": np.std(samples, axis=(1, 2)).mean() < 0.05,
+            "the samples are all alike": logs["pixel_std"] < 0.05,
+            "the discriminator has won": self.rising >= self.patience,
+        }
+        for text, holds in found.items():
+            if holds:
+                print(f"\nWarning: after epoch {epoch + 1} {text}.")
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keep weights and optimiser of the last whole epoch in `epoch_NNN.weights.h5`.
+
+    It is written under another name and renamed, so that a kill at any moment leaves one that is whole and knows its
+    epoch; `keras.callbacks.BackupAndRestore` writes weights and epoch number to two files in place.
+    """
+
+    def __init__(self, folder):
+        """Take the checkpoint folder, which exists."""
+        super().__init__()
+        self.folder = folder
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the checkpoint, unless the loss has become infinite or not a number, and remove the one before."""
+        if not np.isfinite(logs["loss"]):
+            return
+        path = self.folder / f"epoch_{epoch + 1:03d}.weights.h5"
+        unfinished = self.folder / "unfinished.weights.h5"
+        self.model.save_weights(unfinished, overwrite=True)
+        os.replace(unfinished, path)
+        for old in set(self.folder.glob("epoch_*.weights.h5")) - {path}:
+            old.unlink()
+
+
+def read_history(path):
+    """Return the columns of a `history.csv` as {name: list of float}, without columns that were never filled."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in rows[0] if rows[0][name] != "NA"}
+
+
+def trim_history(path, epochs):
+    """Cut a `history.csv` to its first `epochs` epochs, since a kill can fall between history and checkpoint."""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: epochs + 1]))
+
+
+def to_uint8(images, low, high):
+    """Map pictures from [low, high] to 0..255 exactly, rounding to the nearest; what lies outside is clipped.
+
+    Args:
+        images: float (..., height, width, channels) of any backend.
+        low: value that becomes 0.
+        high: value that becomes 255.
+
+    Returns:
+        uint8 NumPy array of the same shape.
+    """
+    images = keras.ops.convert_to_numpy(images).astype(np.float32)
+    return np.clip(np.rint((images - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
+
+
+def tile(images, columns):
+    """Return uint8 pictures (count, height, width, 3) as one picture, row by row, two white pixels between them."""
+    images = np.pad(images, ((0, -len(images) % columns), (1, 1), (1, 1), (0, 0)), constant_values=255)
+    rows = len(images) // columns
+    _, height, width, channels = images.shape
+    return images.reshape(rows, columns, height, width, channels).swapaxes(1, 2).reshape(rows * height, -1, channels)
+
+
+def save_picture(path, picture, title, zoom=2):
+    """Write a uint8 picture (height, width, 3) below its title, every pixel as a square of `zoom` pixels."""
+    height, width = picture.shape[0] * zoom, picture.shape[1] * zoom
+    figure = Figure(figsize=(width / DPI, (height + TITLE_HEIGHT) / DPI), dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, height / (height + TITLE_HEIGHT)))
+    axes.imshow(picture, interpolation="nearest", aspect="auto")
+    axes.axis("off")
+    figure.text(0.5, 1 - TITLE_HEIGHT / 2 / (height + TITLE_HEIGHT), title, ha="center", va="center", fontsize=9)
+    figure.savefig(path)
+
+
+def draw_curves(path, histories, panels, title):
+    """Draw columns of one or more histories over the epochs, a panel for each group of columns.
+
+    Args:
+        path: file to write.
+        histories: {label: history as from `read_history`}.
+        panels: {panel's title: names of its columns}; the held-out `val_` twin of a column is drawn dashed.
+        title: of the figure.
+    """
+    columns_wide = min(4, len(panels))
+    rows = ceil(len(panels) / columns_wide)
+    figure = Figure(figsize=(4.5 * columns_wide, 3.5 * rows + 0.3), dpi=DPI, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    for index, (heading, columns) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns_wide, index + 1)
+        for label, history in histories.items():
+            for column in columns:
+                name = column if len(histories) == 1 else label
+                epochs = np.array(history["epoch"]) + 1
+                (line,) = axes.plot(epochs, history[column], marker="." if len(epochs) < 20 else None, label=name)
+                if f"val_{column}" in history:
+                    axes.plot(epochs, history[f"val_{column}"], "--", color=line.get_color(), label=f"{name}, held out")
+        axes.set(title=heading, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.savefig(path)
+
+
+def write_gif(path, frames, seconds=0.25):
+    """Write pictures of one size as an endless animation at half their size; the last one stays eight times as long."""
+    pictures = [Image.open(frame).convert("RGB").reduce(2).quantize(128) for frame in frames]
+    durations = [1000 * seconds] * (len(pictures) - 1) + [8000 * seconds]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+
+
+def write_json(path, content):
+    """Write `content` as indented JSON; paths and other objects become text."""
+    path.write_text(json.dumps(content, indent=2, default=str) + "\n")

@@ -1,0 +1,39 @@
+"""What several test modules need."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import shared_data
+import shared_run
+
+ROOT = Path(__file__).resolve().parent.parent
+VAE_SCRIPTS = [f"VAE_filter64_latent{latent_dim}" for latent_dim in (32, 64, 128)]
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    """Keep every test's cache and runs out of the checkout, and away from pictures that lie there."""
+    monkeypatch.setattr(shared_data, "DATA_DIR", tmp_path / "data")
+    monkeypatch.setattr(shared_data, "CELEBA_DIR", tmp_path / "data" / "celeba")
+    monkeypatch.setattr(shared_run, "RUNS_DIR", tmp_path / "runs")
+
+
+@pytest.fixture
+def run_script(tmp_path):
+    """Return a function that runs a script as a user does, from another folder: (name, *flags) -> completed process."""
+
+    def run(name, *flags):
+        return subprocess.run(
+            [sys.executable, ROOT / f"{name}.py", *map(str, flags)],
+            cwd=tmp_path,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run

@@ -1,0 +1,209 @@
+"""Pictures come in upright, RGB, uint8 and in order, once; what cannot come in is named in one line."""
+
+import os
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import shared_data
+from shared_data import InputError
+
+
+def write_pictures(folder, count, size=20):
+    """Write PNG files, number i of them grey of value i."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        Image.new("RGB", (size, size), (index,) * 3).save(folder / f"{index:03d}.png")
+    return folder
+
+
+def test_folder_is_sorted_nested_and_limited(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", 6)
+    write_pictures(folder / "deeper", 1)
+    (folder / "000.png").rename(folder / "zzz.PNG")
+    (folder / "notes.txt").write_text("not a picture")
+    (folder / ".hidden.png").write_bytes(b"not a picture")
+    images = shared_data.load_images(folder, 8)
+    assert images.dtype == np.uint8
+    assert images.shape == (7, 8, 8, 3)
+    assert images[:, 4, 4, 0].tolist() == [1, 2, 3, 4, 5, 0, 0]
+    assert shared_data.load_images(folder, 8, limit=2)[:, 0, 0, 0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "jpeg", "png", "webp", "bmp", "JPG"])
+def test_every_format_keeps_the_order_of_colours(tmp_path, suffix):
+    Image.new("RGB", (16, 16), (200, 100, 30)).save(tmp_path / f"picture.{suffix}")
+    image = shared_data.load_images(tmp_path, 8)[0]
+    np.testing.assert_allclose(image, np.broadcast_to((200, 100, 30), (8, 8, 3)), atol=4)
+
+
+def test_odd_pictures_become_upright_rgb(tmp_path):
+    Image.new("L", (9, 9), 77).save(tmp_path / "1_grey.png")
+    Image.new("RGBA", (9, 9), (10, 20, 30, 255)).save(tmp_path / "2_rgba.png")
+    cv2.imwrite(str(tmp_path / "3_deep.png"), np.full((9, 9, 3), 51 * 257, np.uint16))
+    Image.new("P", (9, 9), 0).save(tmp_path / "4_palette.png")
+    rotated = Image.new("RGB", (40, 40), (255, 255, 255))
+    rotated.paste((0, 0, 0), (0, 0, 20, 40))  # black on the left; upright, after a quarter turn clockwise, on top
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    rotated.save(tmp_path / "5_rotated.jpg", exif=exif, quality=95)
+    images = shared_data.load_images(tmp_path, 8)
+    assert images.shape == (5, 8, 8, 3)
+    assert (images[0] == 77).all()
+    assert (images[1] == (10, 20, 30)).all()
+    assert (images[2] == 51).all()
+    assert images[4, :3].max() < 30
+    assert images[4, 5:].min() > 225
+
+
+def test_centre_crop_or_squash(tmp_path, monkeypatch):
+    picture = np.zeros((30, 60, 3), np.uint8)
+    picture[:, 15:45] = 255
+    Image.fromarray(picture).save(tmp_path / "wide.png")
+    assert (shared_data.load_images(tmp_path, 10) == 255).all()
+    monkeypatch.setattr(shared_data, "CENTRE_CROP", False)
+    squashed = shared_data.load_images(tmp_path, 10)
+    assert squashed.min() == 0
+    assert squashed.max() == 255
+
+
+def test_shrinking_is_antialiased():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    shrunk = shared_data.resize_square(stripes, 16)
+    assert np.ptp(shrunk) <= 1
+    assert abs(int(shrunk.mean()) - 127) <= 1
+
+
+def test_cache_is_used_and_refreshed(tmp_path, capsys):
+    folder = write_pictures(tmp_path / "pictures", 4)
+    first = shared_data.load_images(folder, 8)
+    assert isinstance(first, np.memmap)
+    assert "Converting" in capsys.readouterr().out
+    shared_data.load_images(folder, 8)
+    assert "Converting" not in capsys.readouterr().out
+    assert shared_data.load_images(folder, 9).shape[1] == 9
+    Image.new("RGB", (20, 20), (99, 99, 99)).save(folder / "000.png")
+    os.utime(folder / "000.png", ns=(1, 1))
+    assert (shared_data.load_images(folder, 8)[0] == 99).all()
+    (folder / "003.png").unlink()
+    assert len(shared_data.load_images(folder, 8)) == 3
+    caches = sorted(path.name for path in shared_data.DATA_DIR.iterdir())
+    assert len([name for name in caches if "_8x8_" in name]) == 2  # one for three pictures, one for four
+    assert not [name for name in caches if name.startswith(".")]
+
+
+def test_truncated_cache_is_made_anew(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", 4)
+    expected = np.array(shared_data.load_images(folder, 8))
+    (cache,) = shared_data.DATA_DIR.iterdir()
+    for damaged in (b"", cache.read_bytes()[:-1], b"garbage"):
+        cache.write_bytes(damaged)
+        np.testing.assert_array_equal(shared_data.load_images(folder, 8), expected)
+
+
+def test_no_harm_without_a_cache(tmp_path, capsys):
+    shared_data.DATA_DIR.write_text("a file where the folder should be")
+    images = shared_data.load_images(write_pictures(tmp_path / "pictures", 3), 8)
+    assert images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert "could not be cached" in capsys.readouterr().out
+
+
+def test_unreadable_pictures_are_skipped_and_named(tmp_path, capsys):
+    folder = write_pictures(tmp_path / "pictures", 5)
+    (folder / "001.png").write_bytes(b"")
+    (folder / "003.png").write_bytes(b"no picture")
+    assert shared_data.load_images(folder, 8)[:, 0, 0, 0].tolist() == [0, 2, 4]
+    out = capsys.readouterr().out
+    assert "2 unreadable pictures are skipped" in out
+    assert "001.png" in out
+    assert "003.png" in out
+
+
+def test_array_file(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3), np.uint8)
+    np.save(tmp_path / "pictures.npy", pictures)
+    same = shared_data.load_images(tmp_path / "pictures.npy", 12, limit=4)
+    assert isinstance(same, np.memmap)
+    np.testing.assert_array_equal(same, pictures[:4])
+    assert shared_data.load_images(tmp_path / "pictures.npy", 6).shape == (5, 6, 6, 3)
+
+
+class Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_bad_sources_are_named_in_one_line(tmp_path):
+    (tmp_path / "empty").mkdir()
+    unreadable = write_pictures(tmp_path / "unreadable", 1)
+    (unreadable / "000.png").write_bytes(b"no picture")
+    np.save(tmp_path / "float.npy", np.zeros((2, 8, 8, 3), np.float32))
+    np.save(tmp_path / "grey.npy", np.zeros((2, 8, 8), np.uint8))
+    np.save(tmp_path / "none.npy", np.zeros((0, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "objects.npy", np.array([Trap(tmp_path / "sprung")]), allow_pickle=True)
+    (tmp_path / "pickle.npy").write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    (tmp_path / "text.npy").write_text("not an array")
+    (tmp_path / "photo.jpg").write_text("a file, not a folder")
+    expected = {
+        "nowhere": "no such folder",
+        "empty": "no pictures in this folder",
+        "unreadable": "none of its 1 pictures can be read",
+        "float.npy": "float32",
+        "grey.npy": r"uint8 \(2, 8, 8\)",
+        "none.npy": r"\(0, 8, 8, 3\)",
+        "objects.npy": "not a readable .npy file",
+        "pickle.npy": "not a readable .npy file",
+        "text.npy": "not a readable .npy file",
+        "photo.jpg": "no such folder or .npy file",
+    }
+    for name, message in expected.items():
+        with pytest.raises(InputError, match=message) as caught:
+            shared_data.load_images(tmp_path / name, 8)
+        assert name in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_source_is_chosen_and_said(tmp_path, capsys):
+    drawn, source = shared_data.find_images(None, 16, 5, seed=0)
+    assert source == "5 drawn faces (stand-in data)"
+    assert source in capsys.readouterr().out
+    write_pictures(shared_data.CELEBA_DIR, 3)
+    real, source = shared_data.find_images(None, 16, 3, seed=0)
+    assert source == "3 pictures of celeba"
+    assert "Warning" not in capsys.readouterr().out
+    given, _ = shared_data.find_images(write_pictures(tmp_path / "other", 4), 16, 9, seed=0)
+    assert (len(drawn), len(real), len(given)) == (5, 3, 4)
+    assert "fewer pictures than the limit of 9; all 4 are used" in capsys.readouterr().out
+
+
+def test_drawn_faces_follow_from_the_seed_and_vary():
+    faces = shared_data.draw_faces(40, 64, seed=3)
+    assert faces.dtype == np.uint8
+    assert faces.shape == (40, 64, 64, 3)
+    np.testing.assert_array_equal(faces[:7], shared_data.draw_faces(7, 64, seed=3))
+    assert (faces[:7] != shared_data.draw_faces(7, 64, seed=4)).mean() > 0.5
+    assert len(np.unique(faces.reshape(40, -1), axis=0)) == 40
+    assert faces.std(axis=0).mean() > 30  # a VAE has something to learn
+    assert faces[:, 32, 32].astype(int).std(axis=0).min() > 10  # skins
+    assert faces[:, 2, 2].astype(int).std(axis=0).min() > 10  # backgrounds
+
+
+def test_held_out_rows_are_never_trained_on():
+    train, held_out = shared_data.split_held_out(1000, 0.05, seed=0)
+    assert (len(train), len(held_out)) == (950, 50)
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, held_out])), np.arange(1000))
+    np.testing.assert_array_equal(held_out, shared_data.split_held_out(1000, 0.05, seed=0)[1])
+    assert held_out.tolist() != list(range(950, 1000))
+    assert [len(rows) for rows in shared_data.split_held_out(2, 0.05, seed=0)] == [1, 1]
+    with pytest.raises(InputError, match="At least 2"):
+        shared_data.split_held_out(1, 0.05, seed=0)

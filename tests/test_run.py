@@ -1,0 +1,131 @@
+"""Command line, run folder and the mapping of pictures."""
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import shared_run
+from shared_data import InputError
+
+
+def parse(*flags):
+    return shared_run.command_line("script.py", epochs=3, batch_size=4, limit=5).parse_args(flags)
+
+
+def test_defaults_are_the_constants():
+    args = parse()
+    assert (args.epochs, args.batch_size, args.limit, args.seed) == (3, 4, 5, 0)
+    assert (args.data, args.out, args.resume, args.tensorboard) == (None, None, False, False)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--epochs", "0"),
+        ("--batch-size", "-1"),
+        ("--limit", "1.5"),
+        ("--seed", "-1"),
+        ("--seed", str(2**32)),
+        ("--epochs",),
+        ("--unknown",),
+        ("stray",),
+    ],
+)
+def test_wrong_flags_get_one_line(flags, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(*flags)
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert flags[0] in error
+
+
+def open_run(**changes):
+    args = argparse.Namespace(**{"out": None, "resume": False, "seed": 0, "epochs": 3, **changes})
+    return shared_run.Run("script.py", args, {"BETA": 8.0, "EPOCHS": 3}, "4 drawn faces")
+
+
+def test_run_folders_are_numbered_never_overwritten(tmp_path):
+    folders = [open_run().folder for _ in range(3)]
+    assert [folder.name for folder in folders] == ["script", "script_2", "script_3"]
+    assert open_run(resume=True).folder == folders[-1]
+    assert open_run(out=str(tmp_path / "mine")).folder == tmp_path / "mine"
+    assert open_run(out=str(tmp_path / "mine")).folder == tmp_path / "mine_2"
+    settings = json.loads((folders[0] / "settings.json").read_text())
+    assert settings["constants"] == {"BETA": 8.0, "EPOCHS": 3}
+    assert settings["data"] == "4 drawn faces"
+    assert settings["backend"] in settings["versions"]
+
+
+def test_resume_only_with_the_same_settings(tmp_path):
+    with pytest.raises(InputError, match="no run to resume"):
+        open_run(resume=True)
+    open_run()
+    open_run(resume=True, epochs=9)
+    with pytest.raises(InputError, match="started with seed 0, not 1"):
+        open_run(resume=True, seed=1)
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot be written"):
+        open_run(out=str(tmp_path / "file" / "run"))
+
+
+def test_user_errors_and_interruption_have_no_traceback(capsys):
+    def stop():
+        raise KeyboardInterrupt
+
+    def fail():
+        raise InputError("celeba: no such folder.")
+
+    for main, status, words in ((fail, 2, "no such folder"), (stop, 130, "--resume")):
+        with pytest.raises(SystemExit) as caught:
+            shared_run.run_script(main)
+        assert caught.value.code == status
+        error = capsys.readouterr().err
+        assert words in error
+        assert "Traceback" not in error
+
+
+def test_mapping_to_uint8_is_exact():
+    assert shared_run.to_uint8(np.array([-1.0, 0.0, 1.0, 1.2]), low=-1, high=1).tolist() == [0, 128, 255, 255]
+    assert shared_run.to_uint8(np.array([-0.1, 0.0, 0.5, 1.0]), low=0, high=1).tolist() == [0, 0, 128, 255]
+    every = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(shared_run.to_uint8(every / np.float32(255), low=0, high=1), every)
+    np.testing.assert_array_equal(shared_run.to_uint8(every / np.float32(127.5) - 1, low=-1, high=1), every)
+
+
+def test_grids_keep_every_pixel(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 40, 40, 3), np.uint8)
+    grid = shared_run.tile(images, 3)
+    assert grid.shape == (84, 126, 3)
+    np.testing.assert_array_equal(grid[43:83, 43:83], images[4])
+    assert (grid[42:, 84:] == 255).all()
+    shared_run.save_picture(tmp_path / "grid.png", grid, "title", zoom=2)
+    written = np.asarray(Image.open(tmp_path / "grid.png").convert("RGB"))
+    assert written.shape == (168 + shared_run.TITLE_HEIGHT, 252, 3)
+    np.testing.assert_array_equal(written[shared_run.TITLE_HEIGHT :: 2, ::2], grid)
+    assert written[: shared_run.TITLE_HEIGHT].min() < 100  # the title is there
+
+
+def test_batches_cover_every_row_once_and_reorder_by_epoch():
+    array = np.arange(20) * 10
+    batches = shared_run.Batches(array, np.arange(3, 14), batch_size=4)
+    orders = []
+    for epoch in (0, 1, 0):
+        batches.shuffle(seed=5, epoch=epoch)
+        orders.append(np.concatenate([batches[index][0] for index in range(len(batches))]).tolist())
+    assert len(batches) == 3
+    assert sorted(orders[0]) == list(range(30, 140, 10))
+    assert orders[0] == orders[2] != orders[1]
+
+
+def test_history_is_cut_to_the_checkpoint(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,loss,val_loss\n0,3.5,NA\n1,2.5,NA\n2,1.5,NA\n")
+    shared_run.trim_history(path, 2)
+    assert shared_run.read_history(path) == {"epoch": [0, 1], "loss": [3.5, 2.5]}
