@@ -1,0 +1,106 @@
+"""Figures and a table over several runs, from their run folders alone (report: figures 1-9).
+
+    python compare_runs.py runs/VAE_filter64_latent32 runs/VAE_filter64_latent64 runs/VAE_filter64_latent128
+
+Writes to `runs/comparison/`, or the folder that `--out` names:
+    curves.png          every curve that all runs have, one line a run (figure 5)
+    interpolations.png  the interpolations, one row a run (figures 6 and 9)
+    first_last.png      samples before training over those after the last epoch, one column a run (figures 1-4, 7, 8)
+    results.csv         the final numbers, one row a run
+"""
+
+import argparse
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import shared_run
+from shared_data import InputError
+
+NOT_CURVES = {"epoch", "seconds"}
+
+
+def require_finished(folder):
+    """Raise `InputError` unless `folder` is the folder of a run that has ended."""
+    if not (folder / "results.json").exists():
+        raise InputError(f"{folder}: not the folder of a finished run (it holds no results.json).")
+
+
+def label(folders):
+    """Return {label: folder}, labelled by the part of their paths in which the folders differ."""
+    folders = [folder.resolve() for folder in folders]
+    shared = os.path.commonpath([folder.parent for folder in folders])
+    return {str(folder.relative_to(shared)): folder for folder in folders}
+
+
+def stack(pictures, axis):
+    """Return uint8 pictures (height, width, 3) joined below (`axis` 0) or beside (1) each other, on white."""
+    across = 1 - axis
+    longest = max(picture.shape[across] for picture in pictures)
+    padding = [[(0, 0), (0, 0), (0, 0)] for _ in pictures]
+    for pad, picture in zip(padding, pictures, strict=True):
+        pad[across] = (0, longest - picture.shape[across])
+    padded = [np.pad(picture, pad, constant_values=255) for picture, pad in zip(pictures, padding, strict=True)]
+    return np.concatenate(padded, axis)
+
+
+def read_picture(path):
+    """Return a picture of a run folder as uint8 (height, width, 3)."""
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def compare_curves(runs, out):
+    """Draw the curves that all runs have, a panel a curve and a line a run."""
+    histories = {name: shared_run.read_history(folder / "history.csv") for name, folder in runs.items()}
+    common = set.intersection(*(set(history) for history in histories.values())) - NOT_CURVES
+    panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
+    shared_run.draw_curves(out / "curves.png", histories, panels, "training (solid) and held out (dashed)")
+
+
+def compare_pictures(folders, out):
+    """Put the interpolations below each other, and first over last samples beside each other."""
+    interpolations = [read_picture(folder / "interpolation.png") for folder in folders]
+    Image.fromarray(stack(interpolations, axis=0)).save(out / "interpolations.png")
+    columns = []
+    for folder in folders:
+        grids = sorted((folder / "samples").glob("epoch_*.png"))
+        columns.append(stack([read_picture(grids[0]), read_picture(grids[-1])], axis=0))
+    Image.fromarray(stack(columns, axis=1)).save(out / "first_last.png")
+
+
+def compare_results(runs, out):
+    """Write the final numbers as a table, and print it as Markdown."""
+    results = {name: json.loads((folder / "results.json").read_text()) for name, folder in runs.items()}
+    names = list(dict.fromkeys(name for numbers in results.values() for name in numbers))
+    with open(out / "results.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, ["run", *names])
+        writer.writeheader()
+        writer.writerows({"run": run, **numbers} for run, numbers in results.items())
+    print(f"| | {' | '.join(results)} |\n|{' --- |' * (len(results) + 1)}")
+    for name in names:
+        cells = [f"{numbers[name]:,.5g}" if name in numbers else "" for numbers in results.values()]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def main(argv=None):
+    """Compare the runs that the command line names."""
+    parser = shared_run.OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders")
+    parser.add_argument("--out", type=Path, default=shared_run.RUNS_DIR / "comparison", help="folder to write to")
+    args = parser.parse_args(argv)
+    for folder in args.runs:
+        require_finished(folder)
+    runs = label(args.runs)
+    shared_run.make_folder(args.out)
+    compare_curves(runs, args.out)
+    compare_pictures(runs.values(), args.out)
+    compare_results(runs, args.out)
+    print(f"Figures and table are in {args.out}")
+
+
+if __name__ == "__main__":
+    shared_run.run_script(main)

@@ -1,0 +1,170 @@
+"""The VAE scripts: loss, learning, resuming, files."""
+
+import importlib
+import json
+
+import keras
+import numpy as np
+import pytest
+from conftest import VAE_SCRIPTS
+
+import compare_runs
+import shared_data
+import shared_run
+import VAE_filter64_latent32 as script
+
+
+@pytest.fixture(scope="module")
+def vae():
+    keras.utils.set_random_seed(0)
+    model = script.VAE(script.build_encoder(), script.build_decoder(), beta=script.BETA, seed=0)
+    model.compile(optimizer=keras.optimizers.Adam(script.LEARNING_RATE), jit_compile=False)
+    return model
+
+
+def output(batch, *, probability=0.5, z_mean=0.0, z_log_var=0.0):
+    """Return what `call` would, with the same value everywhere."""
+    latent = np.ones((batch, script.LATENT_DIM), np.float32)
+    return {
+        "reconstruction": np.full((batch, 64, 64, 3), probability, np.float32),
+        "z_mean": z_mean * latent,
+        "z_log_var": z_log_var * latent,
+    }
+
+
+def test_reconstruction_is_summed_over_pixels_and_averaged_over_the_batch(vae):
+    pixels = 64 * 64 * 3
+    white = np.full((4, 64, 64, 3), 255, np.uint8)
+    loss = float(vae.compute_loss(white, y_pred=output(4, probability=0.25)))
+    assert loss == pytest.approx(pixels * np.log(4), rel=1e-5)
+    grey = np.full((2, 64, 64, 3), 51, np.uint8)  # 0.2
+    loss = float(vae.compute_loss(grey, y_pred=output(2, probability=0.25)))
+    assert loss == pytest.approx(-pixels * (0.2 * np.log(0.25) + 0.8 * np.log(0.75)), rel=1e-5)
+
+
+def test_kl_is_the_closed_form_summed_over_the_latent_axis(vae):
+    black = np.zeros((3, 64, 64, 3), np.uint8)
+    baseline = float(vae.compute_loss(black, y_pred=output(3)))
+    rng = np.random.default_rng(0)
+    for mean, log_var in [(0, 0), (1.5, 0), (0, -2), (0, 1.3), (-0.7, 0.4)]:
+        variance = np.exp(log_var)
+        # The Kullback-Leibler divergence as the expectation that defines it.
+        z = mean + np.sqrt(variance) * rng.standard_normal(400_000)
+        expected = np.mean(-0.5 * (log_var + (z - mean) ** 2 / variance) + 0.5 * z**2)
+        loss = float(vae.compute_loss(black, y_pred=output(3, z_mean=mean, z_log_var=log_var)))
+        kl = (loss - baseline) / script.BETA / script.LATENT_DIM
+        assert kl == pytest.approx(expected, abs=0.01)
+        assert kl >= -1e-6
+
+
+def test_tracked_numbers_add_up_to_the_loss(vae):
+    faces = shared_data.draw_faces(5, 64, seed=0)
+    results = vae.evaluate(shared_run.Batches(faces, np.arange(5), 2), verbose=0, return_dict=True)
+    assert results["loss"] == pytest.approx(results["reconstruction"] + script.BETA * results["kl"], rel=1e-5)
+
+
+def test_loss_falls_on_one_batch():
+    keras.utils.set_random_seed(0)
+    model = script.VAE(script.build_encoder(), script.build_decoder(), beta=script.BETA, seed=0)
+    model.compile(optimizer=keras.optimizers.Adam(script.LEARNING_RATE), jit_compile=False)
+    batch = shared_data.draw_faces(8, 64, seed=0)
+    before = [np.array(weight) for weight in model.get_weights()]
+    losses = []
+    for _ in range(60):
+        model.reset_metrics()
+        losses.append(float(model.train_on_batch(batch, return_dict=True)["loss"]))
+    share = np.clip(batch / 255, 1e-7, 1 - 1e-7)
+    floor = -np.sum(share * np.log(share) + (1 - share) * np.log(1 - share)) / len(batch)  # of any reconstruction
+    assert losses[-1] - floor < 0.85 * (losses[0] - floor)  # a picture of one colour would reach 0.89
+    assert all(np.any(old != new) for old, new in zip(before, model.get_weights(), strict=True))
+
+
+def test_sampling_uses_mean_and_variance(vae):
+    faces = shared_data.draw_faces(2, 64, seed=0)
+    first, second = vae(faces), vae(faces)
+    np.testing.assert_array_equal(first["z_mean"], second["z_mean"])
+    assert np.any(np.asarray(first["reconstruction"]) != np.asarray(second["reconstruction"]))
+
+
+@pytest.mark.parametrize("name", VAE_SCRIPTS)
+def test_every_script_runs(name, tmp_path):
+    module = importlib.import_module(name)
+    results = module.main(["--limit", "20", "--epochs", "1", "--out", str(tmp_path / name)])
+    assert all(np.isfinite(value) for value in results.values())
+    assert {"loss", "reconstruction", "kl", "val_loss", "val_reconstruction", "val_kl"} <= set(results)
+    assert 0 <= results["active_units"] <= module.LATENT_DIM
+    decoder = keras.saving.load_model(tmp_path / name / "decoder.keras")
+    assert decoder.input_shape == (None, module.LATENT_DIM)
+
+
+def test_run_from_another_folder_leaves_the_expected_files(run_script, tmp_path):
+    name = VAE_SCRIPTS[0]
+    done = run_script(name, "--limit", 20, "--epochs", 2, "--out", "here")
+    assert done.returncode == 0, done.stderr
+    assert "20 drawn faces" in done.stdout
+    files = {str(path.relative_to(tmp_path / "here")) for path in (tmp_path / "here").rglob("*") if path.is_file()}
+    assert files == {
+        "settings.json",
+        "history.csv",
+        "results.json",
+        "curves.png",
+        "samples/epoch_000.png",
+        "samples/epoch_001.png",
+        "samples/epoch_002.png",
+        "samples.gif",
+        "reconstructions.png",
+        "interpolation.png",
+        "encoder.keras",
+        "decoder.keras",
+        "checkpoint/epoch_002.weights.h5",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+    encoder = keras.saving.load_model(tmp_path / "here" / "encoder.keras")
+    decoder = keras.saving.load_model(tmp_path / "here" / "decoder.keras")
+    latent = encoder.predict(np.zeros((2, 64, 64, 3), np.float32), verbose=0)
+    assert decoder.predict(latent["z_mean"], verbose=0).shape == (2, 64, 64, 3)
+
+    broken = run_script(name, "--data", tmp_path / "nowhere")
+    assert broken.returncode == 2
+    assert "Traceback" not in broken.stderr
+    assert broken.stderr.splitlines()[-1] == f"{name}.py: error: {tmp_path / 'nowhere'}: no such folder or .npy file."
+
+
+def test_saved_models_give_the_same_output(vae, tmp_path):
+    faces = np.asarray(script.scale(shared_data.draw_faces(2, 64, seed=0)))
+    vae.encoder.save(tmp_path / "encoder.keras")
+    loaded = keras.saving.load_model(tmp_path / "encoder.keras")
+    for name, value in vae.encoder.predict(faces, verbose=0).items():
+        np.testing.assert_array_equal(loaded.predict(faces, verbose=0)[name], value)
+
+
+def test_resumed_run_equals_an_unbroken_one(tmp_path, capsys):
+    flags = ["--limit", "24", "--seed", "3"]
+    unbroken = script.main([*flags, "--epochs", "3", "--out", str(tmp_path / "unbroken")])
+    script.main([*flags, "--epochs", "1", "--out", str(tmp_path / "broken")])
+    # As a kill between history and checkpoint leaves it: a row too many, and a checkpoint half written.
+    with open(tmp_path / "broken" / "history.csv", "a") as file:
+        file.write("1,9,9,9,9,9,9,9\n")
+    (tmp_path / "broken" / "checkpoint" / "unfinished.weights.h5").write_bytes(b"half a checkpoint")
+    resumed = script.main([*flags, "--epochs", "3", "--out", str(tmp_path / "broken"), "--resume"])
+    assert "Resumed after epoch 1" in capsys.readouterr().out
+    histories = [shared_run.read_history(tmp_path / name / "history.csv") for name in ("unbroken", "broken")]
+    for history in histories:
+        assert history.pop("epoch") == [0, 1, 2]
+        history.pop("seconds")
+    for name, values in histories[0].items():
+        assert histories[1][name] == values, name
+    assert resumed["active_units"] == unbroken["active_units"]
+
+
+def test_comparison_of_runs(tmp_path, capsys):
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        script.main(["--limit", "20", "--epochs", "1", "--out", str(folder)])
+    compare_runs.main([*map(str, folders), "--out", str(tmp_path / "out")])
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"curves.png", "interpolations.png", "first_last.png", "results.csv"}
+    loss = json.loads((folders[1] / "results.json").read_text())["val_loss"]
+    assert f"{loss:,.5g}" in capsys.readouterr().out
+    with pytest.raises(shared_data.InputError, match="not the folder of a finished run"):
+        compare_runs.main([str(tmp_path)])
