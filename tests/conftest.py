@@ -12,6 +12,7 @@ import shared_run
 
 ROOT = Path(__file__).resolve().parent.parent
 VAE_SCRIPTS = [f"VAE_filter64_latent{latent_dim}" for latent_dim in (32, 64, 128)]
+GAN_SCRIPTS = [f"GAN_filter128_latent{latent_dim}" for latent_dim in (64, 128, 256)]
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, VAE_SCRIPTS
+from conftest import GAN_SCRIPTS, ROOT, VAE_SCRIPTS
 
-SCRIPTS = VAE_SCRIPTS
+SCRIPTS = VAE_SCRIPTS + GAN_SCRIPTS
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -32,7 +32,7 @@ def without_docstring_and_constants(name):
     return ast.dump(tree)
 
 
-@pytest.mark.parametrize("siblings", [VAE_SCRIPTS])
+@pytest.mark.parametrize("siblings", [VAE_SCRIPTS, GAN_SCRIPTS])
 def test_siblings_differ_only_in_docstring_and_constants(siblings):
     assert len({without_docstring_and_constants(name) for name in siblings}) == 1
     assert len({importlib.import_module(name).LATENT_DIM for name in siblings}) == len(siblings)
