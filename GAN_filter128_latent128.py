@@ -117,7 +117,7 @@ def main(argv=None):
     args = shared_run.command_line(__file__, epochs=EPOCHS, batch_size=BATCH_SIZE, limit=LIMIT).parse_args(argv)
     keras.utils.set_random_seed(args.seed)
     images, source = shared_data.find_images(args.data, IMAGE_SIZE, args.limit, args.seed)
-    batches = shared_run.Batches(images, np.arange(len(images)), args.batch_size)
+    batches = shared_run.Batches((images,), np.arange(len(images)), args.batch_size)
     run = shared_run.Run(__file__, args, shared_run.constants(globals()), source)
 
     generator, discriminator = build_generator(), build_discriminator()

@@ -106,8 +106,8 @@ def main(argv=None):
     keras.utils.set_random_seed(args.seed)
     images, source = shared_data.find_images(args.data, IMAGE_SIZE, args.limit, args.seed)
     train_rows, held_out_rows = shared_data.split_held_out(len(images), HELD_OUT, args.seed)
-    train = shared_run.Batches(images, train_rows, args.batch_size)
-    held_out = shared_run.Batches(images, held_out_rows, args.batch_size)
+    train = shared_run.Batches((images,), train_rows, args.batch_size)
+    held_out = shared_run.Batches((images,), held_out_rows, args.batch_size)
     run = shared_run.Run(__file__, args, shared_run.constants(globals()), source)
 
     encoder, decoder = build_encoder(), build_decoder()

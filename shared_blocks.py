@@ -1,9 +1,11 @@
-"""The convolutional backbone that all six face scripts share (report: "VAE and GAN", the network listing)."""
+"""What the experiments are built from: the convolutional backbone of the faces, the expressions of the arithmetic."""
 
 from math import ceil
 from pathlib import Path
 
+import cv2
 import keras
+import numpy as np
 from keras import layers
 
 # For `compile(jit_compile=...)`: on a CPU, XLA's convolutions are slower than TensorFlow's own.
@@ -101,3 +103,103 @@ def build_deconv_net(
     if (start_height * growth, start_width * growth) != (height, width):
         x = layers.CenterCrop(height, width, name="crop")(x)
     return keras.Model(inputs=latent, outputs=x, name=name)
+
+
+CHARACTERS = "0123456789+- "
+QUERY_LENGTH = 5
+ANSWER_LENGTH = 3
+GLYPH_SIZE = 28  # pixels, height and width
+STROKES = 1_000  # different drawings of "+", and of "-", in a glyph bank
+
+
+def arithmetic_expressions(largest=99):
+    """Return every sum and difference of two whole numbers 0..`largest`, all sums first, as text padded in front.
+
+    Args:
+        largest: the largest operand, at most 99.
+
+    Returns:
+        queries: list of str of length QUERY_LENGTH, such as " 1+17".
+        answers: list of str of length ANSWER_LENGTH, such as " 18".
+    """
+    operands = range(largest + 1)
+    triples = [(a, sign, b) for sign in "+-" for a in operands for b in operands]
+    queries = [f"{a}{sign}{b}".rjust(QUERY_LENGTH) for a, sign, b in triples]
+    answers = [str(a + b if sign == "+" else a - b).rjust(ANSWER_LENGTH) for a, sign, b in triples]
+    return queries, answers
+
+
+def to_tokens(texts):
+    """Return texts of one length as int8 (count, length), the positions of their letters in CHARACTERS."""
+    letters = np.array([list(text) for text in texts])
+    order = np.argsort(list(CHARACTERS))
+    return order[np.searchsorted(np.array(list(CHARACTERS))[order], letters)].astype(np.int8)
+
+
+def to_texts(tokens):
+    """Return the texts that int tokens (count, length) stand for, padding included; the inverse of `to_tokens`."""
+    return ["".join(CHARACTERS[token] for token in row) for row in tokens]
+
+
+def to_one_hot(tokens):
+    """Return tokens (..., length) as float32 (..., length, 13)."""
+    return np.eye(len(CHARACTERS), dtype=np.float32)[tokens]
+
+
+def split_expressions(queries, share, seed, commuted_together=False):
+    """Return the rows of a random training set and those of the test set, which is all the rest.
+
+    Args:
+        queries: list of str, as from `arithmetic_expressions`.
+        share: of the expressions that is trained on, 0 < share < 1.
+        seed: of the shuffling.
+        commuted_together: whether a + b and b + a must fall on the same side.
+
+    Returns:
+        Two sorted int arrays, disjoint and together all rows.
+    """
+    keys = [query.strip() for query in queries]
+    if commuted_together:
+        keys = ["+".join(sorted(key.split("+"))) for key in keys]
+    _, groups = np.unique(keys, return_inverse=True)
+    rank = np.random.default_rng(seed).permutation(groups.max() + 1)[groups]
+    order = np.argsort(rank, kind="stable")
+    count = round(share * len(keys))
+    while 0 < count < len(keys) and rank[order[count - 1]] == rank[order[count]]:
+        count += 1  # the last group goes to the training set whole
+    return np.sort(order[:count]), np.sort(order[count:])
+
+
+class GlyphBank:
+    """Pictures of all 13 characters, from which texts are drawn: handwritten digits, stroked "+" and "-", a blank.
+
+    Args:
+        digits: uint8 (count, 28, 28), 0..255, white on black.
+        labels: int (count,), the digits 0..9, each at least once.
+        seed: of the strokes.
+    """
+
+    def __init__(self, digits, labels, seed):
+        rng = np.random.default_rng(seed)
+        signs = {sign: np.stack([draw_sign(sign, rng) for _ in range(STROKES)]) for sign in "+-"}
+        blank = np.zeros((1, GLYPH_SIZE, GLYPH_SIZE), np.uint8)
+        by_character = [digits[labels == digit] for digit in range(10)] + [signs["+"], signs["-"], blank]
+        self.glyphs = np.concatenate(by_character)
+        self.counts = np.array([len(glyphs) for glyphs in by_character])
+        self.starts = np.cumsum(self.counts) - self.counts
+
+    def draw(self, tokens, rng):
+        """Return tokens (...) as pictures, uint8 (..., 28, 28), each glyph picked at random by `rng`."""
+        picks = (rng.random(tokens.shape, np.float32) * self.counts[tokens]).astype(np.int64)
+        return self.glyphs[self.starts[tokens] + np.minimum(picks, self.counts[tokens] - 1)]
+
+
+def draw_sign(sign, rng):
+    """Return "+" or "-" as anti-aliased lines with jittered ends, uint8 (28, 28), white on black."""
+    canvas = np.zeros((GLYPH_SIZE, GLYPH_SIZE), np.uint8)
+    lines = [[(6, 14), (22, 14)], [(14, 6), (14, 22)]] if sign == "+" else [[(6, 14), (22, 14)]]
+    thickness = int(rng.integers(2, 4))
+    for line in lines:
+        start, end = np.rint((np.array(line) + rng.normal(0, 1.2, (2, 2))) * 16).astype(int).tolist()
+        cv2.line(canvas, start, end, 255, thickness, cv2.LINE_AA, 4)  # ends in sixteenths of a pixel
+    return canvas

@@ -1,9 +1,11 @@
-"""Pictures in: a folder or a `.npy` file becomes one uint8 array; where there are no pictures, faces are drawn."""
+"""Pictures in, as uint8 arrays: a folder, a `.npy` file or MNIST; where there are none, drawn faces and digits."""
 
 import hashlib
 import os
 import sys
 import tempfile
+import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,9 +18,8 @@ CELEBA_DIR = DATA_DIR / "celeba"  # pictures put here are used when no --data is
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 CENTRE_CROP = True  # False squashes pictures that are not square, as the report did
 DRAWN_FACES = 2_000  # pictures in the stand-in set
-
-# Unreadable files are counted and named by this module, in one line.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+DRAWN_DIGITS = {"train": 20_000, "test": 4_000}
+FONTS = [getattr(cv2, f"FONT_HERSHEY_{name}") for name in ("SIMPLEX", "DUPLEX", "TRIPLEX", "SCRIPT_COMPLEX")]
 
 
 class InputError(Exception):
@@ -230,6 +231,77 @@ def split_held_out(count, share, seed):
     rows = np.random.default_rng(seed).permutation(count)
     held_out = max(1, round(share * count))
     return np.sort(rows[held_out:]), np.sort(rows[:held_out])
+
+
+def find_digits(path, seed):
+    """Return handwritten digits, and say in one printed line what they are.
+
+    Args:
+        path: `.npz` file with `x_train`, `y_train`, `x_test`, `y_test`, as `keras.datasets.mnist` keeps it; None asks
+            `keras.datasets`, which downloads it once, and draws digits if it cannot.
+        seed: of the drawn digits.
+
+    Returns:
+        train: pair of uint8 (count, 28, 28), 0..255, white on black, and uint8 (count,), the digits 0..9.
+        test: the same, of other writers.
+        source: a short text for titles and settings.
+
+    Raises:
+        InputError: the file does not hold that.
+    """
+    if path is not None:
+        train, test = load_digits(Path(path).expanduser())
+        source = "MNIST"
+    else:
+        try:
+            train, test = keras.datasets.mnist.load_data()
+            source = "MNIST"
+        except Exception as error:  # keras raises plain Exception when it cannot download
+            print(f"Warning: MNIST cannot be had ({error}); --mnist FILE takes it from a file.")
+            train, test = (draw_digits(count, [seed, index]) for index, count in enumerate(DRAWN_DIGITS.values()))
+            source = "drawn digits (stand-in data)"
+    print(f"Data: {source}, {len(train[0]):,} digits to train with and {len(test[0]):,} to test with.")
+    return train, test, source
+
+
+def load_digits(path):
+    """Return (x_train, y_train), (x_test, y_test) of an `.npz` file; see `find_digits`."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            train, test = ((file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test"))
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: not a readable MNIST .npz file ({error}).") from error
+    for images, labels in (train, test):
+        if images.dtype != np.uint8 or images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
+            raise InputError(f"{path}: holds {images.dtype} {images.shape}; wanted is uint8 (count, 28, 28).")
+        if set(np.unique(labels)) != set(range(10)):
+            raise InputError(f"{path}: its labels are not the digits 0 to 9.")
+    return train, test
+
+
+def draw_digits(count, seed):
+    """Return drawn digits, which stand in for handwritten ones: uint8 (count, 28, 28), 0..255, and uint8 (count,)."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.uint8) % 10
+    return np.stack([draw_digit(rng, label) for label in labels]), labels
+
+
+def draw_digit(rng, digit):
+    """Return one digit in a random font, turned, sheared and bent: uint8 (28, 28), white on black."""
+    side = 56  # drawn at twice the size
+    canvas = np.zeros((side, side), np.uint8)
+    font = FONTS[rng.integers(len(FONTS))]
+    size, thickness = rng.uniform(1.2, 1.7), int(rng.integers(2, 6))
+    (width, height), _ = cv2.getTextSize(str(digit), font, size, thickness)
+    cv2.putText(
+        canvas, str(digit), ((side - width) // 2, (side + height) // 2), font, size, 255, thickness, cv2.LINE_AA
+    )
+    y, x = np.mgrid[:side, :side].astype(np.float32) - side / 2
+    angle, shear, bend, phase = rng.normal(0, 0.15), rng.normal(0, 0.15), rng.normal(0, 2), rng.uniform(0, 6)
+    from_x = np.cos(angle) * x - np.sin(angle) * y + shear * y + bend * np.sin(y / 9 + phase) + side / 2
+    from_y = np.sin(angle) * x + np.cos(angle) * y + rng.normal(0, 1.5) + side / 2
+    bent = cv2.remap(canvas, from_x.astype(np.float32), from_y.astype(np.float32), cv2.INTER_LINEAR)
+    return cv2.resize(bent, (28, 28), interpolation=cv2.INTER_AREA)
 
 
 SKINS = np.array([(255, 224, 196), (241, 194, 155), (224, 172, 125), (198, 134, 90), (141, 85, 54), (90, 56, 38)])

@@ -1,6 +1,7 @@
 """What every run needs and no reader comes for: command line, run folder, checkpoints, sample grids, curves."""
 
 import argparse
+import copy
 import csv
 import importlib.metadata
 import json
@@ -35,6 +36,12 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (--help lists the flags)\n")
 
 
+DATA_FLAGS = {
+    "pictures": ("--data", "folder of pictures or .npy file (data/celeba/, else drawn faces)"),
+    "expressions": ("--mnist", "MNIST as .npz file (keras.datasets, else drawn digits)"),
+}
+
+
 def command_line(script, *, epochs, batch_size, limit, unit="pictures"):
     """Return a parser with the flags that all scripts share.
 
@@ -43,11 +50,12 @@ def command_line(script, *, epochs, batch_size, limit, unit="pictures"):
         epochs: default of `--epochs`, as the next two; the defaults are the script's constants.
         batch_size: default of `--batch-size`.
         limit: default of `--limit`.
-        unit: what the last two count.
+        unit: what the last two count, "pictures" or "expressions".
     """
     script = Path(script)
     parser = OneLineParser(prog=script.name)
-    parser.add_argument("--data", help="folder of pictures or .npy file (default: data/celeba/, else drawn pictures)")
+    data_flag, data_help = DATA_FLAGS[unit]
+    parser.add_argument(data_flag, help=data_help)
     parser.add_argument("--epochs", type=positive, default=epochs, help="passes over the training set (%(default)s)")
     parser.add_argument("--batch-size", type=positive, default=batch_size, help=f"{unit} per step (%(default)s)")
     parser.add_argument("--limit", type=positive, default=limit, help=f"use at most so many {unit} (%(default)s)")
@@ -105,8 +113,16 @@ class Run:
         InputError: the folder cannot be written; there is nothing to resume, or it was started with other settings.
     """
 
-    def __init__(self, script, args, constants, source):
-        """Open the run folder of `script` (its `__file__`) and write `settings.json` to it."""
+    def __init__(self, script, args, constants, source, may_change=()):
+        """Open the run folder of `script` (its `__file__`) and write `settings.json` to it.
+
+        Args:
+            script: the script's `__file__`.
+            args: parsed command line.
+            constants: as from `constants`.
+            source: text that says what the data are.
+            may_change: names of the script's own flags in which a resumed run may differ.
+        """
         self.name = Path(script).stem
         self.args = args
         self.source = source
@@ -129,25 +145,37 @@ class Run:
             self.folder = runs[max(runs)].with_name(f"{first.name}_{max(runs) + 1}") if runs else first
         elif runs and (runs[max(runs)] / "settings.json").exists():
             self.folder = runs[max(runs)]
-            self._require_same(settings)
+            self._require_same(settings, MAY_CHANGE.union(may_change))
         else:
             raise InputError(f"{first}: no run to resume; leave --resume out to start one.")
-        make_folder(self.folder / "samples")
-        make_folder(self.folder / "checkpoint")
+        make_folder(self.folder)
         write_json(self.folder / "settings.json", settings)
         print(f"Run folder: {self.folder}")
 
-    def _require_same(self, settings):
+    def _require_same(self, settings, may_change):
         """Raise `InputError` that names the first setting in which this run differs from the one in its folder."""
         before = json.loads((self.folder / "settings.json").read_text())
         now = json.loads(json.dumps(settings))
         for group in ("constants", "arguments"):
-            for name in sorted((before[group].keys() | now[group].keys()) - MAY_CHANGE):
+            for name in sorted((before[group].keys() | now[group].keys()) - may_change):
                 old, new = before[group].get(name), now[group].get(name)
                 if old != new:
                     raise InputError(f"{self.folder}: was started with {name} {old}, not {new}.")
         if before["data"] != now["data"]:
             raise InputError(f"{self.folder}: was started on {before['data']}, not {now['data']}.")
+
+    def part(self, name):
+        """Return part `name` of this run, with a folder of its own in the run folder, trained and resumed by itself."""
+        part = copy.copy(self)
+        part.name = f"{self.name}/{name}"
+        part.folder = self.folder / name
+        make_folder(part.folder)
+        return part
+
+    def results(self):
+        """Return what `finish` wrote when this run or part ended, or None if it has not."""
+        path = self.folder / "results.json"
+        return json.loads(path.read_text()) if path.exists() else None
 
     def title(self, text):
         """Return the title of a figure: script, `text`, data."""
@@ -170,22 +198,25 @@ class Run:
         print(f"Resumed after epoch {epochs}.")
         return epochs
 
-    def callbacks(self, *, batches, samples):
+    def callbacks(self, *, batches, samples=None):
         """Return the callbacks of `fit`, in the order in which an epoch's end needs them: the checkpoint comes last.
 
         Args:
             batches: the training `Batches`, shuffled anew each epoch.
             samples: function without arguments that returns uint8 pictures (count, height, width, 3), from the same
-                latent points each time.
+                latent points each time; None writes no sample grids.
         """
+        make_folder(self.folder / "checkpoint")
         callbacks = [
             SeedEachEpoch(self.args.seed, batches),
             keras.callbacks.TerminateOnNaN(),
             Stopwatch(),
             keras.callbacks.CSVLogger(self.folder / "history.csv", append=True),
-            SampleGrids(self, samples),
-            Checkpoint(self.folder / "checkpoint"),
         ]
+        if samples is not None:
+            make_folder(self.folder / "samples")
+            callbacks.append(SampleGrids(self, samples))
+        callbacks.append(Checkpoint(self.folder / "checkpoint"))
         if self.args.tensorboard:
             callbacks.append(keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False))
         return callbacks
@@ -200,7 +231,7 @@ class Run:
         save_picture(self.folder / name, tile(images, columns), self.title(text))
 
     def finish(self, panels, **metrics):
-        """Write `curves.png`, `samples.gif` and `results.json`, and print the results.
+        """Write `curves.png`, `samples.gif` if there are samples, and `results.json`; print the results.
 
         Args:
             panels: the curves' columns of `history.csv` by panel, as for `draw_curves`.
@@ -211,14 +242,20 @@ class Run:
         """
         history = read_history(self.folder / "history.csv")
         draw_curves(self.folder / "curves.png", {self.name: history}, panels, self.title("curves"))
-        write_gif(self.folder / "samples.gif", sorted((self.folder / "samples").glob("epoch_*.png")))
+        frames = sorted((self.folder / "samples").glob("epoch_*.png"))
+        if frames:
+            write_gif(self.folder / "samples.gif", frames)
         results = {name: values[-1] for name, values in history.items() if name not in ("epoch", "seconds")}
         results.update(epochs=len(history["epoch"]), seconds=sum(history["seconds"]), **metrics)
+        self.report(results)
+        return results
+
+    def report(self, results):
+        """Write a dict of numbers to `results.json` and print it."""
         write_json(self.folder / "results.json", results)
         for name, value in results.items():
             print(f"{name:>28}  {value:,.5g}")
         print(f"Everything is in {self.folder}")
-        return results
 
 
 def make_folder(folder):
@@ -241,33 +278,41 @@ def numbered_folders(first):
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of rows of an array that may lie on disk; nothing is copied but the batch.
+    """Batches of rows of arrays that may lie on disk; nothing is copied but the batch.
 
     Args:
-        array: (count, ...), indexed by lists of row numbers.
+        arrays: tuple of arrays (count, ...), indexed by lists of row numbers.
         rows: numbers of the rows that belong to this set.
         batch_size: rows in a batch; the last one may be shorter.
+        transform: function (*batch of each array, rng) -> tuple for the model; None passes the batch as it is. `rng`
+            follows from seed, epoch and batch, so that pictures can be drawn anew each epoch.
     """
 
-    def __init__(self, array, rows, batch_size):
-        """See the class."""
+    def __init__(self, arrays, rows, batch_size, transform=None):
         super().__init__()
-        self.array = array
+        self.arrays = arrays
         self.rows = self.order = rows
         self.batch_size = batch_size
+        self.transform = transform
+        self.key = (0, 0)
 
     def __len__(self):
         """Return the number of batches in an epoch."""
         return ceil(len(self.rows) / self.batch_size)
 
     def __getitem__(self, index):
-        """Return batch `index` as a tuple of one array, in the current order."""
+        """Return batch `index` of the current order as a tuple."""
         start = index * self.batch_size
-        return (self.array[self.order[start : start + self.batch_size]],)
+        rows = self.order[start : start + self.batch_size]
+        batch = tuple(array[rows] for array in self.arrays)
+        if self.transform is None:
+            return batch
+        return self.transform(*batch, np.random.default_rng([*self.key, index]))
 
     def shuffle(self, seed, epoch):
-        """Put the rows in the order that belongs to `epoch`."""
-        self.order = np.random.default_rng([seed, epoch]).permutation(self.rows)
+        """Put the rows in the order that belongs to `epoch`, and transform them as belongs to it."""
+        self.key = (seed, epoch + 1)
+        self.order = np.random.default_rng(self.key).permutation(self.rows)
 
 
 class SeedEachEpoch(keras.callbacks.Callback):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import shared_data
@@ -38,3 +39,11 @@ def run_script(tmp_path):
         )
 
     return run
+
+
+def tiny_mnist(folder):
+    """Write drawn digits as an MNIST file into `folder` and return its path."""
+    path = folder / "mnist.npz"
+    (x_train, y_train), (x_test, y_test) = shared_data.draw_digits(200, seed=0), shared_data.draw_digits(100, seed=1)
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return path

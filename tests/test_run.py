@@ -114,7 +114,7 @@ def test_grids_keep_every_pixel(tmp_path):
 
 def test_batches_cover_every_row_once_and_reorder_by_epoch():
     array = np.arange(20) * 10
-    batches = shared_run.Batches(array, np.arange(3, 14), batch_size=4)
+    batches = shared_run.Batches((array,), np.arange(3, 14), batch_size=4)
     orders = []
     for epoch in (0, 1, 0):
         batches.shuffle(seed=5, epoch=epoch)

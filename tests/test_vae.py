@@ -59,7 +59,7 @@ def test_kl_is_the_closed_form_summed_over_the_latent_axis(vae):
 
 def test_tracked_numbers_add_up_to_the_loss(vae):
     faces = shared_data.draw_faces(5, 64, seed=0)
-    results = vae.evaluate(shared_run.Batches(faces, np.arange(5), 2), verbose=0, return_dict=True)
+    results = vae.evaluate(shared_run.Batches((faces,), np.arange(5), 2), verbose=0, return_dict=True)
     assert results["loss"] == pytest.approx(results["reconstruction"] + script.BETA * results["kl"], rel=1e-5)
 
 

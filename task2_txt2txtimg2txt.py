@@ -1,0 +1,384 @@
+"""Arithmetic by LSTM encoder-decoders: from text to text, and from digit images to text (report: tables 1-3).
+
+python task2_txt2txtimg2txt.py                        # everything: hours
+python task2_txt2txtimg2txt.py --part text --shares 0.25 0.05
+python task2_txt2txtimg2txt.py --part image --epochs 10 --no-augmentation
+"""
+
+import argparse
+import csv
+from collections import Counter
+
+import keras
+import numpy as np
+from keras import layers, ops
+from matplotlib.figure import Figure
+
+import shared_blocks
+import shared_data
+import shared_run
+
+UNITS = 256  # of every LSTM
+SHARES = (0.95, 0.9, 0.75, 0.5, 0.25, 0.1, 0.05)  # of the expressions, trained on by the text model
+EPOCHS = 100
+BATCH_SIZE = 32
+IMAGE_SHARE = 0.8  # of the expressions, trained on by the image models
+IMAGE_BATCHES = 2  # times BATCH_SIZE
+CONVOLUTION_EPOCHS = 2  # times EPOCHS
+DROPOUT = 0.3
+ROTATION = 0.05  # of a full turn, to either side
+ZOOM = 0.1
+TRANSLATION = 0.1  # of the picture's size
+LIMIT = 20_000  # expressions, which is all
+STEPS_PER_EXECUTION = 50  # steps in one call of the compiled graph, which saves the way back to Python
+WATCHED = 2_000  # test expressions that the accuracy per epoch is measured on; the final one is of all
+REPORT_ACCURACY = {0.95: 0.9993, 0.9: 1.0, 0.75: 0.9989, 0.5: 0.9940, 0.25: 0.9617, 0.1: 0.6789, 0.05: 0.5445}
+
+QUERY_SHAPE = (shared_blocks.QUERY_LENGTH, len(shared_blocks.CHARACTERS))
+GLYPHS_SHAPE = (shared_blocks.QUERY_LENGTH, shared_blocks.GLYPH_SIZE, shared_blocks.GLYPH_SIZE)
+
+
+def build_text_model():
+    """Return Table 1's model, 805,133 parameters: one-hot query (batch, 5, 13) -> probabilities (batch, 3, 13)."""
+    query = keras.Input(QUERY_SHAPE, name="query")
+    code = layers.LSTM(UNITS, unroll=True, name="encoder")(query)
+    return keras.Model(query, decode(code), name="text")
+
+
+def decode(code):
+    """Turn a code (batch, units) into an answer's probabilities (batch, 3, 13)."""
+    x = layers.RepeatVector(shared_blocks.ANSWER_LENGTH, name="repeat")(code)
+    x = layers.LSTM(UNITS, return_sequences=True, unroll=True, name="decoder")(x)
+    return layers.Dense(len(shared_blocks.CHARACTERS), activation="softmax", name="answer")(x)
+
+
+def build_flatten_model(augmented):
+    """Return Table 2's model, 1,594,637 parameters: uint8 (batch, 5, 28, 28) -> probabilities (batch, 3, 13)."""
+    pictures = keras.Input(GLYPHS_SHAPE, dtype="uint8", name="pictures")
+    x = layers.Reshape((shared_blocks.QUERY_LENGTH, -1), name="flatten")(prepare(pictures, augmented))
+    x = layers.LSTM(UNITS, unroll=True, name="encoder")(x)
+    x = layers.Dropout(DROPOUT, name="dropout")(x)
+    return keras.Model(pictures, decode(x), name="flatten")
+
+
+def build_convolution_model(augmented):
+    """Return Table 3's model, 6,989,581 parameters: uint8 (batch, 5, 28, 28) -> probabilities (batch, 3, 13)."""
+    pictures = keras.Input(GLYPHS_SHAPE, dtype="uint8", name="pictures")
+    x = layers.ConvLSTM2D(filters=32, kernel_size=3, padding="same", name="encoder")(prepare(pictures, augmented))
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(256, activation="relu", name="dense")(x)
+    x = layers.Dropout(DROPOUT, name="dropout")(x)
+    return keras.Model(pictures, decode(x), name="convolution")
+
+
+def prepare(pictures, augmented):
+    """Scale uint8 (batch, 5, 28, 28) to [0, 1], (batch, 5, 28, 28, 1), each glyph moved by chance while training."""
+    x = layers.Rescaling(1 / 255, name="scale")(pictures)
+    if augmented:
+        x = ops.reshape(x, (-1, *GLYPHS_SHAPE[1:], 1))
+        x = layers.RandomRotation(ROTATION, fill_mode="constant", name="rotation")(x)
+        x = layers.RandomZoom(ZOOM, fill_mode="constant", name="zoom")(x)
+        x = layers.RandomTranslation(TRANSLATION, TRANSLATION, fill_mode="constant", name="translation")(x)
+    return ops.reshape(x, (-1, *GLYPHS_SHAPE, 1))
+
+
+def exact_match(y_true, y_pred):
+    """Return 1.0 for each answer (batch, 3, 13) of which all characters are right, else 0.0: (batch,)."""
+    right = ops.equal(ops.argmax(y_true, axis=-1), ops.argmax(y_pred, axis=-1))
+    return ops.cast(ops.all(right, axis=-1), "float32")
+
+
+def compile_model(model):
+    """Give a model its optimiser, loss and metrics."""
+    model.compile(
+        optimizer="adam",
+        loss="categorical_crossentropy",
+        metrics=["accuracy", exact_match],
+        steps_per_execution=STEPS_PER_EXECUTION,
+    )
+
+
+def train(part, model, batches, watched, epochs):
+    """Train `model` on `batches` up to `epochs`, after the last whole epoch if the part was cut off, and save it."""
+    compile_model(model)
+    model.fit(
+        batches,
+        validation_data=watched,
+        epochs=epochs,
+        initial_epoch=part.restore(model),
+        shuffle=False,  # Batches orders itself, by seed and epoch
+        callbacks=part.callbacks(batches=batches),
+        verbose=part.verbose,
+    )
+    model.save(part.folder / "model.keras")
+
+
+def finish(part, answers, predicted):
+    """End a part: test accuracies from the tokens (count, 3) of true and predicted answers, and the curves."""
+    right = answers == predicted
+    part.finish(
+        {"loss": ["loss"], "accuracy per character": ["accuracy"], "exact match": ["exact_match"]},
+        test_accuracy=float(right.mean()),
+        test_exact_match=float(right.all(axis=1).mean()),
+    )
+
+
+def is_done(part, epochs):
+    """Say whether a part has been trained for `epochs` already."""
+    results = part.results()
+    return results is not None and results["epochs"] >= epochs
+
+
+def to_one_hot_batch(query, answer, rng):
+    """Return a batch of tokens (batch, 5) and (batch, 3) as the text model takes it; `rng` has nothing to decide."""
+    return shared_blocks.to_one_hot(query), shared_blocks.to_one_hot(answer)
+
+
+def run_text(run, queries, answers, share):
+    """Train the text model on one share of the expressions, and look into every wrong answer to the others.
+
+    Args:
+        run: the `shared_run.Run`.
+        queries: int8 tokens (count, 5).
+        answers: int8 tokens (count, 3).
+        share: of the expressions that is trained on.
+    """
+    part, args = run.part(f"text_{share:g}"), run.args
+    if is_done(part, args.epochs):
+        return
+    train_rows, test_rows = shared_blocks.split_expressions(
+        shared_blocks.to_texts(queries), share, args.seed, args.commuted_together
+    )
+    watched_rows = np.random.default_rng(args.seed).permutation(test_rows)[:WATCHED]
+
+    batches = shared_run.Batches((queries, answers), train_rows, args.batch_size, to_one_hot_batch)
+    watched = shared_run.Batches((queries, answers), watched_rows, 500, to_one_hot_batch)
+    keras.utils.set_random_seed(args.seed)
+    model = build_text_model()
+    train(part, model, batches, watched, args.epochs)
+    predicted = model.predict(shared_blocks.to_one_hot(queries[test_rows]), batch_size=500, verbose=0).argmax(-1)
+    save_errors(part, *(shared_blocks.to_texts(t) for t in (queries[test_rows], answers[test_rows], predicted)))
+    finish(part, answers[test_rows], predicted)
+
+
+def run_image(run, queries, answers, name, augmented, banks, digits):
+    """Train an image model on expressions and glyphs that the test never shows, and show what it answers.
+
+    Args:
+        run: the `shared_run.Run`.
+        queries: int8 tokens (count, 5).
+        answers: int8 tokens (count, 3).
+        name: "flatten" or "convolution".
+        augmented: whether glyphs are moved at random in training.
+        banks: two `GlyphBank`, to train and to test with.
+        digits: text that says what these hold.
+    """
+    part, args = run.part(f"image_{name}_{'augmented' if augmented else 'plain'}"), run.args
+    part.source = f"{run.source} in {digits}"
+    epochs = args.epochs * (CONVOLUTION_EPOCHS if name == "convolution" else 1)
+    if is_done(part, epochs):
+        return
+    train_rows, test_rows = shared_blocks.split_expressions(
+        shared_blocks.to_texts(queries), IMAGE_SHARE, args.seed, args.commuted_together
+    )
+
+    def draw_from(bank):
+        return lambda query, answer, rng: (bank.draw(query, rng), shared_blocks.to_one_hot(answer))
+
+    batch_size = IMAGE_BATCHES * args.batch_size
+    batches = shared_run.Batches((queries, answers), train_rows, batch_size, draw_from(banks[0]))
+    watched = shared_run.Batches((queries, answers), test_rows, 500, draw_from(banks[1]))
+    keras.utils.set_random_seed(args.seed)
+    model = {"flatten": build_flatten_model, "convolution": build_convolution_model}[name](augmented)
+    train(part, model, batches, watched, epochs)
+    predicted = model.predict(watched, verbose=0).argmax(-1)
+    pictures = np.concatenate([watched[index][0] for index in range(len(watched))])
+    texts = [shared_blocks.to_texts(tokens) for tokens in (queries[test_rows], answers[test_rows], predicted)]
+    draw_answers(part, pictures, *texts)
+    finish(part, answers[test_rows], predicted)
+
+
+KINDS = ("off by one", "off by ten", "wrong sign", "lost carry or borrow", "wrong length", "not a number", "other")
+
+
+def error_kinds(query, answer, predicted):
+    """Return the names out of KINDS of what is wrong with `predicted`; more than one may hold.
+
+    Args:
+        query: text such as "17+25".
+        answer: the true answer as text.
+        predicted: the wrong answer as text.
+    """
+    kinds = []
+    if len(predicted.strip()) != len(answer.strip()):
+        kinds.append("wrong length")
+    try:
+        value = int(predicted)
+    except ValueError:
+        return [*kinds, "not a number"]
+    true = int(answer)
+    if abs(value - true) in (1, 10):
+        kinds.append("off by one" if abs(value - true) == 1 else "off by ten")
+    if value == -true:
+        kinds.append("wrong sign")
+    if value in without_carry(query, true):
+        kinds.append("lost carry or borrow")
+    return kinds or ["other"]
+
+
+def without_carry(query, true):
+    """Return the answers that come out if a carry of the sum, or the borrow of the difference, `query` is forgotten."""
+    if "+" in query:
+        a, b = map(int, query.split("+"))
+        units = 10 * (a % 10 + b % 10 >= 10)
+        hundreds = 100 * (a + b >= 100)
+        return {true - units, true - hundreds, true - units - hundreds} - {true}
+    a, b = map(int, query.split("-"))
+    needs_borrow = max(a, b) % 10 < min(a, b) % 10
+    return {true + (10 if true > 0 else -10)} if needs_borrow else set()
+
+
+def save_errors(part, queries, answers, predicted):
+    """Write all wrong answers and their kinds to `errors.csv`, and a figure of them with ten examples."""
+    wrong = [
+        (query, answer, guess, error_kinds(query, answer, guess))
+        for query, answer, guess in zip(queries, answers, predicted, strict=True)
+        if guess != answer
+    ]
+    with open(part.folder / "errors.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["query", "answer", "predicted", "kinds"])
+        writer.writerows([*texts, "; ".join(kinds)] for *texts, kinds in wrong)
+
+    figure = Figure(figsize=(13, 3.8), dpi=shared_run.DPI, layout="constrained")
+    figure.suptitle(part.title(f"{len(wrong):,} wrong answers of {len(queries):,}"), fontsize=10)
+    by_kind, by_digits, examples = figure.subplots(1, 3)
+    for offset, sign in ((-0.2, "+"), (0.2, "-")):
+        counts = Counter(kind for query, _, _, kinds in wrong if sign in query for kind in kinds)
+        by_kind.barh(np.arange(len(KINDS)) + offset, [counts[kind] for kind in KINDS], height=0.4, label=sign)
+    by_kind.set(title="kinds of error (one may be of several)", xlabel="wrong answers")
+    by_kind.set_yticks(range(len(KINDS)), KINDS)
+    by_kind.legend()
+    asked, failed = (Counter(map(digits_of, texts)) for texts in (queries, [error[0] for error in wrong]))
+    groups = sorted(asked)
+    by_digits.bar(groups, [100 * failed[group] / asked[group] for group in groups])
+    by_digits.set(title="by operator and digits of the operands", ylabel="% wrong")
+    by_digits.tick_params(axis="x", rotation=45)
+    shown = np.random.default_rng(0).permutation(len(wrong))[:10]
+    lines = [f"{wrong[i][0]} ={wrong[i][1]:>4}, not {wrong[i][2]:>3}: {', '.join(wrong[i][3])}" for i in shown]
+    examples.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=8, transform=examples.transAxes)
+    examples.set_title("ten of them")
+    examples.axis("off")
+    figure.savefig(part.folder / "errors.png")
+
+
+def digits_of(query):
+    """Return operator and digits of a query's operands: "1+2" for " 7+15"."""
+    sign = "+" if "+" in query else "-"
+    return sign.join(str(len(operand)) for operand in query.strip().split(sign))
+
+
+def draw_answers(part, pictures, queries, answers, predicted, count=12):
+    """Write a figure of test pictures (count, 5, 28, 28), each with the true answer and the model's."""
+    figure = Figure(figsize=(12, 1.1 * count / 3 + 0.5), dpi=shared_run.DPI, layout="constrained")
+    figure.suptitle(part.title("test pictures"), fontsize=10)
+    shown = np.random.default_rng(0).permutation(len(pictures))[:count]
+    for axes, index in zip(figure.subplots(count // 3, 3).flat, shown, strict=False):
+        axes.imshow(np.concatenate(pictures[index], axis=1), cmap="gray")
+        right = answers[index] == predicted[index]
+        text = f"{queries[index].strip()} = {answers[index].strip()}, answered {predicted[index].strip()}"
+        axes.set_title(text, fontsize=9, color="tab:green" if right else "tab:red")
+    for axes in figure.axes:
+        axes.axis("off")
+    figure.savefig(part.folder / "answers.png")
+
+
+def draw_shares(run, results):
+    """Draw test accuracy over the train share, ours beside the report's (report: figure 10)."""
+    figure = Figure(figsize=(8, 4), dpi=shared_run.DPI, layout="constrained")
+    axes = figure.subplots()
+    series = {
+        "per character": {share: numbers["test_accuracy"] for share, numbers in results.items()},
+        "exact match": {share: numbers["test_exact_match"] for share, numbers in results.items()},
+        "per character, report": {share: REPORT_ACCURACY[share] for share in results if share in REPORT_ACCURACY},
+    }
+    shares = list(results)
+    for index, (label, values) in enumerate(series.items()):
+        places = [shares.index(share) + 0.27 * (index - 1) for share in values]
+        bars = axes.bar(places, values.values(), width=0.26, label=label)
+        axes.bar_label(bars, fmt="%.3f", fontsize=6)
+    axes.set_xticks(range(len(shares)), [f"{share:.0%}" for share in shares])
+    axes.set(title=run.title("test accuracy"), xlabel="share of the expressions trained on", ylim=(0, 1.15))
+    axes.legend(fontsize=8, loc="lower left")
+    figure.savefig(run.folder / "text_accuracy_by_share.png")
+
+
+def draw_figures(run):
+    """Draw figures 10 to 13 from all parts that have ended; return their test accuracies by part."""
+    accuracies = {}
+    panels = {"accuracy per character": ["accuracy"], "exact match": ["exact_match"]}
+    figures = {
+        "text_*": "text_accuracy_by_epoch.png",
+        "image_*_augmented": "image_accuracy_augmented.png",
+        "image_*_plain": "image_accuracy_plain.png",
+    }
+    for pattern, name in figures.items():
+        parts = [run.part(folder.name) for folder in run.folder.glob(pattern) if folder.is_dir()]
+        results = {part.folder.name: part.results() for part in parts if part.results()}
+        if not results:
+            continue
+        ordered = sorted(results, key=lambda part: -results[part]["test_accuracy"])
+        histories = {part: shared_run.read_history(run.folder / part / "history.csv") for part in ordered}
+        shared_run.draw_curves(run.folder / name, histories, panels, run.title("training (solid) and test (dashed)"))
+        if pattern == "text_*":
+            shares = sorted((float(part.removeprefix("text_")) for part in results), reverse=True)
+            draw_shares(run, {share: results[f"text_{share:g}"] for share in shares})
+        for part in ordered:
+            for metric in ("test_accuracy", "test_exact_match"):
+                accuracies[f"{part}_{metric}"] = results[part][metric]
+    return accuracies
+
+
+def share(text):
+    """Return the share, above 0 and below 1, that a flag's value stands for."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share above 0 and below 1")
+    return value
+
+
+def main(argv=None):
+    """Train the parts that are asked for and not yet done, draw the figures, and return the test accuracies."""
+    parser = shared_run.command_line(__file__, epochs=EPOCHS, batch_size=BATCH_SIZE, limit=LIMIT, unit="expressions")
+    parser.add_argument("--part", choices=("text", "image", "all"), default="all", help="what to train (%(default)s)")
+    parser.add_argument("--shares", type=share, nargs="+", default=SHARES, help="train shares of the text model")
+    parser.add_argument("--no-augmentation", action="store_true", help="train the image models without augmentation")
+    parser.add_argument(
+        "--commuted-together", action="store_true", help="keep a + b and b + a on the same side of the split"
+    )
+    args = parser.parse_args(argv)
+    queries, answers = map(shared_blocks.to_tokens, shared_blocks.arithmetic_expressions())
+    rows = np.sort(np.random.default_rng(args.seed).permutation(len(queries))[: args.limit])
+    queries, answers = queries[rows], answers[rows]
+    run = shared_run.Run(
+        __file__,
+        args,
+        shared_run.constants(globals()),
+        f"{len(rows):,} expressions",
+        may_change=("part", "shares", "no_augmentation", "mnist"),
+    )
+    if args.part != "image":
+        for train_share in args.shares:
+            run_text(run, queries, answers, train_share)
+    if args.part != "text":
+        *sets, digits = shared_data.find_digits(args.mnist, args.seed)
+        banks = [shared_blocks.GlyphBank(*glyphs, args.seed) for glyphs in sets]
+        for name in ("flatten", "convolution"):
+            run_image(run, queries, answers, name, not args.no_augmentation, banks, digits)
+    accuracies = draw_figures(run)
+    run.report(accuracies)
+    return accuracies
+
+
+if __name__ == "__main__":
+    shared_run.run_script(main)
