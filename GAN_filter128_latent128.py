@@ -129,6 +129,9 @@ def main(argv=None):
     def generate(noise):
         return shared_run.to_uint8(generator(noise), low=-1, high=1)
 
+    def save_samples(name, text):
+        run.save_grid(name, generate(noise), text, columns=8)
+
     noise = np.random.default_rng(args.seed).standard_normal((SAMPLES, LATENT_DIM), np.float32)
     gan.fit(
         batches,
@@ -137,7 +140,7 @@ def main(argv=None):
         shuffle=False,  # Batches orders itself, by seed and epoch
         callbacks=[
             shared_run.GANWatch(lambda: generator(noise), low=-1, high=1),
-            *run.callbacks(batches=batches, samples=lambda: generate(noise)),
+            *run.callbacks(batches=batches, save_samples=save_samples),
         ],
         verbose=run.verbose,
     )

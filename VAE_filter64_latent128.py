@@ -117,6 +117,9 @@ def main(argv=None):
     def decode(z):
         return shared_run.to_uint8(decoder(z), low=0, high=1)
 
+    def save_samples(name, text):
+        run.save_grid(name, decode(points), text, columns=8)
+
     points = np.random.default_rng(args.seed).standard_normal((SAMPLES, LATENT_DIM), np.float32)
     vae.fit(
         train,
@@ -124,7 +127,7 @@ def main(argv=None):
         epochs=args.epochs,
         initial_epoch=run.restore(vae),
         shuffle=False,  # Batches orders itself, by seed and epoch
-        callbacks=run.callbacks(batches=train, samples=lambda: decode(points)),
+        callbacks=run.callbacks(batches=train, save_samples=save_samples),
         verbose=run.verbose,
     )
 

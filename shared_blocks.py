@@ -129,6 +129,18 @@ def arithmetic_expressions(largest=99):
     return queries, answers
 
 
+def sample_expressions(limit, seed):
+    """Return the tokens of all expressions, or of `limit` of them that follow from `seed`.
+
+    Returns:
+        queries: int8 (count, 5).
+        answers: int8 (count, 3).
+    """
+    queries, answers = map(to_tokens, arithmetic_expressions())
+    rows = np.sort(np.random.default_rng(seed).permutation(len(queries))[:limit])
+    return queries[rows], answers[rows]
+
+
 def to_tokens(texts):
     """Return texts of one length as int8 (count, length), the positions of their letters in CHARACTERS."""
     letters = np.array([list(text) for text in texts])
@@ -150,7 +162,7 @@ def split_expressions(queries, share, seed, commuted_together=False):
     """Return the rows of a random training set and those of the test set, which is all the rest.
 
     Args:
-        queries: list of str, as from `arithmetic_expressions`.
+        queries: int tokens (count, 5).
         share: of the expressions that is trained on, 0 < share < 1.
         seed: of the shuffling.
         commuted_together: whether a + b and b + a must fall on the same side.
@@ -158,7 +170,7 @@ def split_expressions(queries, share, seed, commuted_together=False):
     Returns:
         Two sorted int arrays, disjoint and together all rows.
     """
-    keys = [query.strip() for query in queries]
+    keys = [query.strip() for query in to_texts(queries)]
     if commuted_together:
         keys = ["+".join(sorted(key.split("+"))) for key in keys]
     _, groups = np.unique(keys, return_inverse=True)

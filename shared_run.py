@@ -198,13 +198,15 @@ class Run:
         print(f"Resumed after epoch {epochs}.")
         return epochs
 
-    def callbacks(self, *, batches, samples=None):
+    def callbacks(self, *, batches, save_samples=None, best=None):
         """Return the callbacks of `fit`, in the order in which an epoch's end needs them: the checkpoint comes last.
 
         Args:
             batches: the training `Batches`, shuffled anew each epoch.
-            samples: function without arguments that returns uint8 pictures (count, height, width, 3), from the same
-                latent points each time; None writes no sample grids.
+            save_samples: function (name, text) that writes a picture of samples, of the same latent points or queries
+                each time, to the file `name` of the run folder, `text` in its title; None writes none.
+            best: metric by whose smallest value `checkpoint/best.weights.h5` is kept, such as "val_loss"; None keeps
+                the last epoch's weights alone.
         """
         make_folder(self.folder / "checkpoint")
         callbacks = [
@@ -213,10 +215,10 @@ class Run:
             Stopwatch(),
             keras.callbacks.CSVLogger(self.folder / "history.csv", append=True),
         ]
-        if samples is not None:
+        if save_samples is not None:
             make_folder(self.folder / "samples")
-            callbacks.append(SampleGrids(self, samples))
-        callbacks.append(Checkpoint(self.folder / "checkpoint"))
+            callbacks.append(Samples(self.folder / "samples", save_samples))
+        callbacks.append(Checkpoint(self.folder, best))
         if self.args.tensorboard:
             callbacks.append(keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False))
         return callbacks
@@ -344,24 +346,23 @@ class Stopwatch(keras.callbacks.Callback):
         logs["seconds"] = time.perf_counter() - self.start
 
 
-class SampleGrids(keras.callbacks.Callback):
-    """Write `samples/epoch_000.png` before training and one grid more after each epoch."""
+class Samples(keras.callbacks.Callback):
+    """Write `samples/epoch_000.png` before training and one picture more after each epoch."""
 
-    def __init__(self, run, samples):
-        """Take the `Run` and the function that gives uint8 pictures (count, height, width, 3)."""
+    def __init__(self, folder, save_samples):
+        """Take the folder of the pictures and the function (name, text) that writes one."""
         super().__init__()
-        self.run = run
-        self.samples = samples
+        self.folder = folder
+        self.save_samples = save_samples
 
     def on_train_begin(self, logs=None):
-        """Write the grid of the untrained model, unless the run is a resumed one."""
-        if not (self.run.folder / "samples" / "epoch_000.png").exists():
+        """Write the samples of the untrained model, unless the run is a resumed one."""
+        if not (self.folder / "epoch_000.png").exists():
             self.on_epoch_end(-1)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write the grid after `epoch`, which Keras counts from 0."""
-        name = f"samples/epoch_{epoch + 1:03d}.png"
-        self.run.save_grid(name, self.samples(), f"samples after epoch {epoch + 1}", columns=8)
+        """Write the samples after `epoch`, which Keras counts from 0."""
+        self.save_samples(f"samples/epoch_{epoch + 1:03d}.png", f"samples after epoch {epoch + 1}")
 
 
 class GANWatch(keras.callbacks.Callback):
@@ -406,34 +407,69 @@ class GANWatch(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keep weights and optimiser of the last whole epoch in `epoch_NNN.weights.h5`.
+    """Keep weights and optimiser of the last whole epoch in `checkpoint/epoch_NNN.weights.h5`.
 
     It is written under another name and renamed, so that a kill at any moment leaves one that is whole and knows its
     epoch; `keras.callbacks.BackupAndRestore` writes weights and epoch number to two files in place.
     """
 
-    def __init__(self, folder):
-        """Take the checkpoint folder, which exists."""
+    def __init__(self, folder, best):
+        """Take the run folder, and the metric by which the best weights are kept, or None."""
         super().__init__()
         self.folder = folder
+        self.best = best
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the checkpoint, unless the loss has become infinite or not a number, and remove the one before."""
         if not np.isfinite(logs["loss"]):
             return
-        path = self.folder / f"epoch_{epoch + 1:03d}.weights.h5"
-        unfinished = self.folder / "unfinished.weights.h5"
+        checkpoints = self.folder / "checkpoint"
+        path = checkpoints / f"epoch_{epoch + 1:03d}.weights.h5"
+        if self.best and logs[self.best] <= min(read_history(self.folder / "history.csv")[self.best]):
+            self.write(checkpoints / "best.weights.h5")
+        self.write(path)
+        for old in set(checkpoints.glob("epoch_*.weights.h5")) - {path}:
+            old.unlink()
+
+    def write(self, path):
+        """Write the model's weights and optimiser to `path` in one stroke."""
+        unfinished = path.with_name("unfinished.weights.h5")
         self.model.save_weights(unfinished, overwrite=True)
         os.replace(unfinished, path)
-        for old in set(self.folder.glob("epoch_*.weights.h5")) - {path}:
-            old.unlink()
+
+
+class Replay(keras.callbacks.Callback):
+    """Tell callbacks that keep count, such as early stopping, what happened before a run was cut off.
+
+    Args:
+        folder: the run folder.
+        callbacks: such callbacks, which stand before this one in `fit`'s list.
+        learning_rate: the one that the run was started with, which they may lower again.
+    """
+
+    def __init__(self, folder, callbacks, learning_rate):
+        super().__init__()
+        self.folder = folder
+        self.callbacks = callbacks
+        self.learning_rate = learning_rate
+
+    def on_train_begin(self, logs=None):
+        """Call their `on_epoch_end` for every epoch in the history."""
+        if not (self.folder / "history.csv").exists():
+            return
+        history = read_history(self.folder / "history.csv")
+        self.model.optimizer.learning_rate = self.learning_rate
+        for row in range(len(history.get("epoch", []))):
+            for callback in self.callbacks:
+                callback.on_epoch_end(row, {name: values[row] for name, values in history.items()})
 
 
 def read_history(path):
     """Return the columns of a `history.csv` as {name: list of float}, without columns that were never filled."""
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0] if rows[0][name] != "NA"}
+    filled = [name for name in rows[0] if rows[0][name] != "NA"] if rows else []
+    return {name: [float(row[name]) for row in rows] for name in filled}
 
 
 def trim_history(path, epochs):
@@ -473,6 +509,29 @@ def save_picture(path, picture, title, zoom=2):
     axes.imshow(picture, interpolation="nearest", aspect="auto")
     axes.axis("off")
     figure.text(0.5, 1 - TITLE_HEIGHT / 2 / (height + TITLE_HEIGHT), title, ha="center", va="center", fontsize=9)
+    figure.savefig(path)
+
+
+def save_captioned(path, pictures, captions, title, columns):
+    """Write grey pictures with a caption each.
+
+    Args:
+        path: file to write.
+        pictures: uint8 (count, height, width), 0..255; count is a multiple of `columns`.
+        captions: pairs of the text over a picture and whether what it says is right, which colours it.
+        title: of the figure.
+        columns: pictures in a row.
+    """
+    count, height, width = pictures.shape
+    rows = count // columns
+    size = (4 * columns, rows * (4 * height / width + 0.35) + 0.4)
+    figure = Figure(figsize=size, dpi=DPI / 2, layout="constrained")
+    figure.suptitle(title, fontsize=14)
+    for index, (picture, (text, right)) in enumerate(zip(pictures, captions, strict=True)):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(text, fontsize=14, color="tab:green" if right else "tab:red")
+        axes.axis("off")
     figure.savefig(path)
 
 

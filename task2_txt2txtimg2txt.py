@@ -146,9 +146,7 @@ def run_text(run, queries, answers, share):
     part, args = run.part(f"text_{share:g}"), run.args
     if is_done(part, args.epochs):
         return
-    train_rows, test_rows = shared_blocks.split_expressions(
-        shared_blocks.to_texts(queries), share, args.seed, args.commuted_together
-    )
+    train_rows, test_rows = shared_blocks.split_expressions(queries, share, args.seed, args.commuted_together)
     watched_rows = np.random.default_rng(args.seed).permutation(test_rows)[:WATCHED]
 
     batches = shared_run.Batches((queries, answers), train_rows, args.batch_size, to_one_hot_batch)
@@ -178,9 +176,7 @@ def run_image(run, queries, answers, name, augmented, banks, digits):
     epochs = args.epochs * (CONVOLUTION_EPOCHS if name == "convolution" else 1)
     if is_done(part, epochs):
         return
-    train_rows, test_rows = shared_blocks.split_expressions(
-        shared_blocks.to_texts(queries), IMAGE_SHARE, args.seed, args.commuted_together
-    )
+    train_rows, test_rows = shared_blocks.split_expressions(queries, IMAGE_SHARE, args.seed, args.commuted_together)
 
     def draw_from(bank):
         return lambda query, answer, rng: (bank.draw(query, rng), shared_blocks.to_one_hot(answer))
@@ -278,19 +274,15 @@ def digits_of(query):
     return sign.join(str(len(operand)) for operand in query.strip().split(sign))
 
 
-def draw_answers(part, pictures, queries, answers, predicted, count=12):
-    """Write a figure of test pictures (count, 5, 28, 28), each with the true answer and the model's."""
-    figure = Figure(figsize=(12, 1.1 * count / 3 + 0.5), dpi=shared_run.DPI, layout="constrained")
-    figure.suptitle(part.title("test pictures"), fontsize=10)
-    shown = np.random.default_rng(0).permutation(len(pictures))[:count]
-    for axes, index in zip(figure.subplots(count // 3, 3).flat, shown, strict=False):
-        axes.imshow(np.concatenate(pictures[index], axis=1), cmap="gray")
-        right = answers[index] == predicted[index]
-        text = f"{queries[index].strip()} = {answers[index].strip()}, answered {predicted[index].strip()}"
-        axes.set_title(text, fontsize=9, color="tab:green" if right else "tab:red")
-    for axes in figure.axes:
-        axes.axis("off")
-    figure.savefig(part.folder / "answers.png")
+def draw_answers(part, pictures, queries, answers, predicted):
+    """Write a figure of twelve test pictures, uint8 (count, 5, 28, 28), each with the true answer and the model's."""
+    shown = np.random.default_rng(0).permutation(len(pictures))[:12]
+    captions = [
+        (f"{queries[i].strip()} = {answers[i].strip()}, answered {predicted[i].strip()}", answers[i] == predicted[i])
+        for i in shown
+    ]
+    side_by_side = np.concatenate(np.moveaxis(pictures[shown], 1, 0), axis=-1)
+    shared_run.save_captioned(part.folder / "answers.png", side_by_side, captions, part.title("test pictures"), 3)
 
 
 def draw_shares(run, results):
@@ -357,14 +349,12 @@ def main(argv=None):
         "--commuted-together", action="store_true", help="keep a + b and b + a on the same side of the split"
     )
     args = parser.parse_args(argv)
-    queries, answers = map(shared_blocks.to_tokens, shared_blocks.arithmetic_expressions())
-    rows = np.sort(np.random.default_rng(args.seed).permutation(len(queries))[: args.limit])
-    queries, answers = queries[rows], answers[rows]
+    queries, answers = shared_blocks.sample_expressions(args.limit, args.seed)
     run = shared_run.Run(
         __file__,
         args,
         shared_run.constants(globals()),
-        f"{len(rows):,} expressions",
+        f"{len(queries):,} expressions",
         may_change=("part", "shares", "no_augmentation", "mnist"),
     )
     if args.part != "image":

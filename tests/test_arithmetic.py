@@ -47,7 +47,8 @@ def test_tokens_and_one_hot_lead_back_to_the_text(texts):
 @pytest.mark.parametrize("share", [0.95, 0.5, 0.05])
 def test_no_expression_is_on_both_sides(texts, share, commuted_together):
     queries = texts[0]
-    train, test = shared_blocks.split_expressions(queries, share, 1, commuted_together)
+    tokens = shared_blocks.to_tokens(queries)
+    train, test = shared_blocks.split_expressions(tokens, share, 1, commuted_together)
     assert abs(len(train) - share * 20_000) <= 1
     np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(20_000))
     trained = {queries[row].strip() for row in train}
@@ -58,8 +59,8 @@ def test_no_expression_is_on_both_sides(texts, share, commuted_together):
         if "+" in query:
             twins += "+".join(reversed(query.split("+"))) in trained
     assert (twins == 0) == commuted_together
-    again, _ = shared_blocks.split_expressions(queries, share, 1, commuted_together)
-    other, _ = shared_blocks.split_expressions(queries, share, 2, commuted_together)
+    again, _ = shared_blocks.split_expressions(tokens, share, 1, commuted_together)
+    other, _ = shared_blocks.split_expressions(tokens, share, 2, commuted_together)
     np.testing.assert_array_equal(train, again)
     assert not np.array_equal(train, other)
 

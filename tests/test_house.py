@@ -10,7 +10,7 @@ import pytest
 from conftest import GAN_SCRIPTS, ROOT, VAE_SCRIPTS
 
 SIBLINGS = VAE_SCRIPTS + GAN_SCRIPTS
-SCRIPTS = [*SIBLINGS, "task2_txt2txtimg2txt", "compare_runs"]
+SCRIPTS = [*SIBLINGS, "task2_txt2txtimg2txt", "A2_RNNs_text2image", "compare_runs"]
 
 
 @pytest.mark.parametrize("name", SIBLINGS)
