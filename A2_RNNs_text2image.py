@@ -222,6 +222,7 @@ def run_configuration(run, configuration, data, banks, reader, digits):
         loss="mean_squared_error",
         metrics=[keras.metrics.MeanAbsoluteError(name="mae")],
         steps_per_execution=STEPS_PER_EXECUTION,
+        jit_compile=shared_blocks.JIT_COMPILE_LSTM,
     )
     real = np.concatenate([np.rint(255 * batch[1]).astype(np.uint8) for batch in validation])
     asked, true = shared_blocks.to_one_hot(queries[validation_rows]), answers[validation_rows]

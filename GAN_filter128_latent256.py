@@ -122,9 +122,7 @@ def main(argv=None):
 
     generator, discriminator = build_generator(), build_discriminator()
     gan = GAN(generator, discriminator, args.seed)
-    gan.compile(
-        optimizer=keras.optimizers.Adam(LEARNING_RATE, beta_1=BETA_1), jit_compile=shared_blocks.JIT_COMPILE_CONV
-    )
+    gan.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE, beta_1=BETA_1))
 
     def generate(noise):
         return shared_run.to_uint8(generator(noise), low=-1, high=1)

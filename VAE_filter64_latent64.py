@@ -112,7 +112,7 @@ def main(argv=None):
 
     encoder, decoder = build_encoder(), build_decoder()
     vae = VAE(encoder, decoder, BETA, args.seed)
-    vae.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE), jit_compile=shared_blocks.JIT_COMPILE_CONV)
+    vae.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE))
 
     def decode(z):
         return shared_run.to_uint8(decoder(z), low=0, high=1)

@@ -88,19 +88,19 @@ def exact_match(y_true, y_pred):
     return ops.cast(ops.all(right, axis=-1), "float32")
 
 
-def compile_model(model):
-    """Give a model its optimiser, loss and metrics."""
+def compile_model(model, jit_compile="auto"):
+    """Give a model its optimiser, loss and metrics; augmentation cannot be compiled by XLA on TensorFlow."""
     model.compile(
         optimizer="adam",
         loss="categorical_crossentropy",
         metrics=["accuracy", exact_match],
         steps_per_execution=STEPS_PER_EXECUTION,
+        jit_compile=jit_compile,
     )
 
 
 def train(part, model, batches, watched, epochs):
-    """Train `model` on `batches` up to `epochs`, after the last whole epoch if the part was cut off, and save it."""
-    compile_model(model)
+    """Train a compiled model on `batches` up to `epochs`, after the last whole one if the part was cut off; save it."""
     model.fit(
         batches,
         validation_data=watched,
@@ -153,6 +153,7 @@ def run_text(run, queries, answers, share):
     watched = shared_run.Batches((queries, answers), watched_rows, 500, to_one_hot_batch)
     keras.utils.set_random_seed(args.seed)
     model = build_text_model()
+    compile_model(model, shared_blocks.JIT_COMPILE_LSTM)
     train(part, model, batches, watched, args.epochs)
     predicted = model.predict(shared_blocks.to_one_hot(queries[test_rows]), batch_size=500, verbose=0).argmax(-1)
     save_errors(part, *(shared_blocks.to_texts(t) for t in (queries[test_rows], answers[test_rows], predicted)))
@@ -186,6 +187,7 @@ def run_image(run, queries, answers, name, augmented, banks, digits):
     watched = shared_run.Batches((queries, answers), test_rows, 500, draw_from(banks[1]))
     keras.utils.set_random_seed(args.seed)
     model = {"flatten": build_flatten_model, "convolution": build_convolution_model}[name](augmented)
+    compile_model(model)
     train(part, model, batches, watched, epochs)
     predicted = model.predict(watched, verbose=0).argmax(-1)
     pictures = np.concatenate([watched[index][0] for index in range(len(watched))])

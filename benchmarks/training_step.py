@@ -23,7 +23,7 @@ import shared_data
 import shared_run
 import task2_txt2txtimg2txt as arithmetic_script
 
-ROUNDS = 5
+ROUNDS = 9
 
 
 def gan_rows():
@@ -43,7 +43,7 @@ def fused_step(images, precision):
     """Return a function that makes one step as the GAN scripts do, in a precision."""
     gan_script.PRECISION = precision
     gan = gan_script.GAN(gan_script.build_generator(), gan_script.build_discriminator(), seed=0)
-    gan.compile(optimizer=gan_adam(), jit_compile=shared_blocks.JIT_COMPILE_CONV)
+    gan.compile(optimizer=gan_adam())
     return lambda: gan.train_on_batch(images)
 
 
@@ -56,9 +56,9 @@ def two_steps(images, judged):
     gan_script.PRECISION = "float32"
     generator, discriminator = gan_script.build_generator(), gan_script.build_discriminator()
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    discriminator.compile(optimizer=gan_adam(), loss=loss, jit_compile=shared_blocks.JIT_COMPILE_CONV)
+    discriminator.compile(optimizer=gan_adam(), loss=loss)
     both = keras.Sequential([generator, discriminator])
-    both.compile(optimizer=gan_adam(), loss=loss, jit_compile=shared_blocks.JIT_COMPILE_CONV)
+    both.compile(optimizer=gan_adam(), loss=loss)
     rng = np.random.default_rng(0)
     ones, zeros = np.ones((len(images), 1), np.float32), np.zeros((len(images), 1), np.float32)
 
@@ -87,7 +87,7 @@ def text_rows():
         (queries, answers), rows, arithmetic_script.BATCH_SIZE, arithmetic_script.to_one_hot_batch
     )
     script_model = arithmetic_script.build_text_model()
-    arithmetic_script.compile_model(script_model)
+    arithmetic_script.compile_model(script_model, shared_blocks.JIT_COMPILE_LSTM)
 
     x, y = shared_blocks.to_one_hot(queries[rows]), shared_blocks.to_one_hot(answers[rows])
     units, length, characters = arithmetic_script.UNITS, shared_blocks.ANSWER_LENGTH, len(shared_blocks.CHARACTERS)
