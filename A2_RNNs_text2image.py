@@ -30,7 +30,7 @@ RATE_PATIENCE = 0.6  # times PATIENCE: epochs without one before the learning ra
 LEARNING_RATE = 1e-3
 TRAIN_SHARE = 0.8
 LIMIT = 20_000  # expressions, which is all
-STEPS_PER_EXECUTION = 25  # steps in one call of the compiled graph, which saves the way back to Python
+STEPS_PER_EXECUTION = 25  # in one call of the compiled graph
 WATCHED = 1_000  # validation expressions that are read back after each epoch; at the end all are
 READER_EPOCHS = 6
 READER_BATCH_SIZE = 128
@@ -221,8 +221,7 @@ def run_configuration(run, configuration, data, banks, reader, digits):
         optimizer=keras.optimizers.Adam(LEARNING_RATE),
         loss="mean_squared_error",
         metrics=[keras.metrics.MeanAbsoluteError(name="mae")],
-        steps_per_execution=STEPS_PER_EXECUTION,
-        jit_compile=shared_blocks.JIT_COMPILE_LSTM,
+        **shared_blocks.fast_lstm(STEPS_PER_EXECUTION),
     )
     real = np.concatenate([np.rint(255 * batch[1]).astype(np.uint8) for batch in validation])
     asked, true = shared_blocks.to_one_hot(queries[validation_rows]), answers[validation_rows]

@@ -8,15 +8,19 @@ import keras
 import numpy as np
 from keras import layers
 
-# For `compile(jit_compile=...)`: XLA doubles the speed of unrolled LSTMs, and on a CPU "auto" leaves it off since it
-# slows convolutions down. PyTorch's compiler takes minutes to start.
-JIT_COMPILE_LSTM = "auto" if keras.backend.backend() == "torch" else True
+
+def fast_lstm(steps_per_execution):
+    """Return arguments of `compile` that make unrolled LSTMs fast: XLA, and several steps in one call of the graph.
+
+    Keras leaves XLA off on a CPU unless it is asked for. PyTorch makes one step at a time and takes minutes to compile.
+    """
+    if keras.backend.backend() == "torch":
+        return {}
+    return {"jit_compile": True, "steps_per_execution": steps_per_execution}
 
 
 def fast_precision():
-    """Return "mixed_bfloat16" where it is faster, on a GPU or a processor with bf16 units, else "float32"."""
-    if keras.distribution.list_devices("gpu"):
-        return "mixed_bfloat16"
+    """Return "mixed_bfloat16" if the processor has bf16 units, which make it faster, else "float32"."""
     cpuinfo = Path("/proc/cpuinfo")  # Linux only; elsewhere nothing tells without a package of its own
     flags = cpuinfo.read_text() if cpuinfo.exists() else ""
     return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"

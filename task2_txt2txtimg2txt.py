@@ -30,7 +30,7 @@ ROTATION = 0.05  # of a full turn, to either side
 ZOOM = 0.1
 TRANSLATION = 0.1  # of the picture's size
 LIMIT = 20_000  # expressions, which is all
-STEPS_PER_EXECUTION = 50  # steps in one call of the compiled graph, which saves the way back to Python
+STEPS_PER_EXECUTION = 50  # of the text model, in one call of the compiled graph
 WATCHED = 2_000  # test expressions that the accuracy per epoch is measured on; the final one is of all
 REPORT_ACCURACY = {0.95: 0.9993, 0.9: 1.0, 0.75: 0.9989, 0.5: 0.9940, 0.25: 0.9617, 0.1: 0.6789, 0.05: 0.5445}
 
@@ -88,15 +88,9 @@ def exact_match(y_true, y_pred):
     return ops.cast(ops.all(right, axis=-1), "float32")
 
 
-def compile_model(model, jit_compile="auto"):
-    """Give a model its optimiser, loss and metrics; augmentation cannot be compiled by XLA on TensorFlow."""
-    model.compile(
-        optimizer="adam",
-        loss="categorical_crossentropy",
-        metrics=["accuracy", exact_match],
-        steps_per_execution=STEPS_PER_EXECUTION,
-        jit_compile=jit_compile,
-    )
+def compile_model(model, **options):
+    """Give a model its optimiser, loss and metrics, and `compile` some more options."""
+    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy", exact_match], **options)
 
 
 def train(part, model, batches, watched, epochs):
@@ -153,7 +147,7 @@ def run_text(run, queries, answers, share):
     watched = shared_run.Batches((queries, answers), watched_rows, 500, to_one_hot_batch)
     keras.utils.set_random_seed(args.seed)
     model = build_text_model()
-    compile_model(model, shared_blocks.JIT_COMPILE_LSTM)
+    compile_model(model, **shared_blocks.fast_lstm(STEPS_PER_EXECUTION))
     train(part, model, batches, watched, args.epochs)
     predicted = model.predict(shared_blocks.to_one_hot(queries[test_rows]), batch_size=500, verbose=0).argmax(-1)
     save_errors(part, *(shared_blocks.to_texts(t) for t in (queries[test_rows], answers[test_rows], predicted)))

@@ -87,7 +87,7 @@ def text_rows():
         (queries, answers), rows, arithmetic_script.BATCH_SIZE, arithmetic_script.to_one_hot_batch
     )
     script_model = arithmetic_script.build_text_model()
-    arithmetic_script.compile_model(script_model, shared_blocks.JIT_COMPILE_LSTM)
+    arithmetic_script.compile_model(script_model, **shared_blocks.fast_lstm(arithmetic_script.STEPS_PER_EXECUTION))
 
     x, y = shared_blocks.to_one_hot(queries[rows]), shared_blocks.to_one_hot(answers[rows])
     units, length, characters = arithmetic_script.UNITS, shared_blocks.ANSWER_LENGTH, len(shared_blocks.CHARACTERS)
