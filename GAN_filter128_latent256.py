@@ -7,9 +7,21 @@ Model: Goodfellow et al., "Generative Adversarial Nets", 2014, with the non-satu
 from logits. The discriminator's loss is the binary cross-entropy of real pictures called real and generated ones called
 generated; the generator's, that of generated pictures called real. Both are in nats per picture.
 
-`history.csv` holds both losses, `d_loss` and `g_loss`; `d_accuracy_real` and `d_accuracy_fake`, the shares of real and
-of generated pictures that the discriminator tells right; `d_x` and `d_g_z`, its mean belief D(x), D(G(z)) that they are
-real; `pixel_std`, how much the samples differ from each other. `loss`, the sum of the two, says nothing by itself.
+`history.csv` holds both losses, `d_loss` and `g_loss`; `d_accuracy_real` and `d_accuracy_fake`, the shares of real
+and of generated pictures that the discriminator tells right; `d_x` and `d_g_z`, its mean belief D(x), D(G(z)) that they
+are real; `pixel_std`, how much the samples differ from each other. `loss`, the sum of the two, says nothing by itself.
+
+Measured: 20 epochs on 10,000 CelebA photographs, seed 0, two CPU cores (AMD EPYC with bf16 units), TensorFlow 2.21:
+1,556 s beside other work, 62 s for the fastest epoch; d_loss 0.36, g_loss 1.73; the discriminator tells 82 % of the
+real and 89 % of the generated pictures right. Faces from epoch 10; at 20 still rough, and too strong in colour.
+
+Writes `runs/GAN_filter128_latent256/`: settings.json, history.csv, curves.png, samples/epoch_NNN.png (from the same
+noise before training and after each epoch), samples.gif, interpolation.png, results.json, generator.keras,
+discriminator.keras, checkpoint/.
+
+Departs from the report: one generated batch serves both losses, and the discriminator learns from a whole batch of real
+and of generated pictures in the same step (the report: half a batch of each, then another batch for the generator); the
+interpolation follows the sphere; convolutions in bfloat16 on processors that have it; centre crop instead of squash.
 """
 
 import keras

@@ -7,9 +7,19 @@ Model: Goodfellow et al., "Generative Adversarial Nets", 2014, with the non-satu
 from logits. The discriminator's loss is the binary cross-entropy of real pictures called real and generated ones called
 generated; the generator's, that of generated pictures called real. Both are in nats per picture.
 
-`history.csv` holds both losses, `d_loss` and `g_loss`; `d_accuracy_real` and `d_accuracy_fake`, the shares of real and
-of generated pictures that the discriminator tells right; `d_x` and `d_g_z`, its mean belief D(x), D(G(z)) that they are
-real; `pixel_std`, how much the samples differ from each other. `loss`, the sum of the two, says nothing by itself.
+`history.csv` holds both losses, `d_loss` and `g_loss`; `d_accuracy_real` and `d_accuracy_fake`, the shares of real
+and of generated pictures that the discriminator tells right; `d_x` and `d_g_z`, its mean belief D(x), D(G(z)) that they
+are real; `pixel_std`, how much the samples differ from each other. `loss`, the sum of the two, says nothing by itself.
+
+Measured: not yet at this latent dimension. At 256 an epoch of 10,000 photographs takes 62 s on two CPU cores.
+
+Writes `runs/GAN_filter128_latent64/`: settings.json, history.csv, curves.png, samples/epoch_NNN.png (from the same
+noise before training and after each epoch), samples.gif, interpolation.png, results.json, generator.keras,
+discriminator.keras, checkpoint/.
+
+Departs from the report: one generated batch serves both losses, and the discriminator learns from a whole batch of real
+and of generated pictures in the same step (the report: half a batch of each, then another batch for the generator); the
+interpolation follows the sphere; convolutions in bfloat16 on processors that have it; centre crop instead of squash.
 """
 
 import keras
