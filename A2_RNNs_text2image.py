@@ -11,6 +11,7 @@ error, `mean_glyph_mse`, is the floor. `constant_mse` is that of one picture for
 """
 
 import csv
+import json
 import os
 import zlib
 
@@ -78,18 +79,36 @@ def build_reader():
     return keras.Model(picture, layers.Dense(QUERY_SHAPE[1], activation="softmax", name="character")(x), name="reader")
 
 
-def train_reader(train_digits, bank, seed):
-    """Return a reader of digits, minus and blank, trained now or, on the same digits and seed, before.
+def find_reader(train_digits, bank, seed):
+    """Return a reader of digits, minus and blank, trained now or, by the same code on the same digits, before.
 
     Args:
         train_digits: pair of uint8 (count, 28, 28) and labels (count,).
         bank: `GlyphBank` of these digits, for the minus signs and blanks.
         seed: of weights and order.
     """
-    name = shared_data.digest(zlib.crc32(train_digits[0]), seed, READER_EPOCHS, READER_BATCH_SIZE)
-    path = shared_data.DATA_DIR / f"digit_reader_{name}.keras"
+    reader = build_reader()
+    name = shared_data.digest(*map(zlib.crc32, train_digits), reader.to_json(), seed, READER_EPOCHS, READER_BATCH_SIZE)
+    path = shared_data.DATA_DIR / f"digit_reader_{name}.weights.h5"
     if path.exists():
-        return keras.saving.load_model(path)
+        try:
+            reader.load_weights(path)
+            return reader
+        except (OSError, ValueError):
+            print(f"Warning: {path} is damaged and is made anew.")
+    train_reader(reader, train_digits, bank, seed)
+    unfinished = path.with_name(f"unfinished_{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        reader.save_weights(unfinished, overwrite=True)
+        os.replace(unfinished, path)
+    except OSError as error:
+        print(f"Warning: the reader could not be kept in {path.parent} ({error.strerror}); the run goes on without.")
+    return reader
+
+
+def train_reader(reader, train_digits, bank, seed):
+    """Train the reader on all digits and, as often as each of them, on minus signs and blanks; see `find_reader`."""
     print("Training the digit reader, once.")
     signs = shared_blocks.to_tokens(["-", " "]).repeat(len(train_digits[1]) // 10)
     pictures = np.concatenate([train_digits[0], bank.draw(signs, np.random.default_rng(seed))])
@@ -97,7 +116,6 @@ def train_reader(train_digits, bank, seed):
     batches = shared_run.Batches(
         (pictures, characters), np.arange(len(pictures)), READER_BATCH_SIZE, lambda x, y, rng: (scale(x), y)
     )
-    reader = build_reader()
     reader.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     reader.fit(
         batches,
@@ -106,11 +124,6 @@ def train_reader(train_digits, bank, seed):
         callbacks=[shared_run.SeedEachEpoch(seed, batches)],
         verbose=2,
     )
-    shared_run.make_folder(path.parent)
-    unfinished = path.with_name(f"unfinished_{path.name}")
-    reader.save(unfinished)
-    os.replace(unfinished, path)
-    return reader
 
 
 def scale(pictures):
@@ -191,7 +204,7 @@ def diversity(generated, pictures, answers):
     return float(spread[0] / spread[1])
 
 
-def run_configuration(run, configuration, data, banks, reader, digits):
+def run_configuration(run, configuration, data, banks, reader):
     """Train one configuration, read back what it draws, and write its part of the run.
 
     Args:
@@ -199,14 +212,11 @@ def run_configuration(run, configuration, data, banks, reader, digits):
         configuration: encoders, decoders, units.
         data: tokens of queries (count, 5) and answers (count, 3), and the rows to train and to validate with.
         banks: two `GlyphBank`, to train and to validate with.
-        reader: as from `train_reader`.
-        digits: text that says what the banks hold.
+        reader: as from `find_reader`.
     """
     encoders, decoders, units = configuration
-    part, args = run.part(f"encoders{encoders}_decoders{decoders}_units{units}"), run.args
-    part.source = f"{run.source} in {digits}"
-    before = part.results()
-    if before is not None and before["epochs_asked"] >= args.epochs:
+    part, args = run.part(f"encoders{encoders}_decoders{decoders}_units{units}", run.source), run.args
+    if part.is_done(args.epochs):
         return
     queries, answers, train_rows, validation_rows = data
 
@@ -239,16 +249,17 @@ def run_configuration(run, configuration, data, banks, reader, digits):
         ]
         shared_run.save_captioned(part.folder / name, stacked, captions, part.title(text), columns=6)
 
-    rate_patience = max(1, round(RATE_PATIENCE * args.patience))
+    initial_epoch = part.restore(model)
+    stopped = part.has_stopped("val_loss", args.patience)
     counting = [
-        keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=rate_patience),
+        keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=max(1, round(RATE_PATIENCE * args.patience))),
         keras.callbacks.EarlyStopping(patience=args.patience),
     ]
     model.fit(
         train,
         validation_data=validation,
-        epochs=args.epochs,
-        initial_epoch=part.restore(model),
+        epochs=initial_epoch if stopped else args.epochs,
+        initial_epoch=initial_epoch,
         shuffle=False,  # Batches orders itself, by seed and epoch
         callbacks=[
             ReadBack(reader, asked[watched], true[watched]),
@@ -261,25 +272,22 @@ def run_configuration(run, configuration, data, banks, reader, digits):
     model.load_weights(part.folder / "checkpoint" / "best.weights.h5")
     model.save(part.folder / "model.keras")
     save_samples("samples.png", "expected above generated")
-
     drawn = generate(model, asked)
     seen = read(reader, drawn)
     save_misread(part, true, seen)
-    history = shared_run.read_history(part.folder / "history.csv")
     part.finish(
         {
             "mean squared error": ["loss"],
             "mean absolute error": ["mae"],
             "read back": ["glyph_accuracy", "answer_accuracy"],
         },
+        args.epochs,
+        best="val_loss",
         parameters=model.count_params(),
-        best_val_loss=min(history["val_loss"]),
-        best_val_mae=min(history["val_mae"]),
         **accuracies("read", seen, true),
         **accuracies("read_real", read(reader, scale(real)), true),
         diversity=diversity(drawn, real, true),
         **yardsticks(banks[0], answers[train_rows], true, real),
-        epochs_asked=args.epochs,
     )
 
 
@@ -304,8 +312,8 @@ def save_table(run):
     columns = (
         "parameters",
         "epochs",
-        "best_val_loss",
-        "best_val_mae",
+        "val_loss",
+        "val_mae",
         "report_val_loss",
         "report_val_mae",
         "constant_mse",
@@ -320,7 +328,7 @@ def save_table(run):
     table = {}
     for path in sorted(run.folder.glob("encoders*/results.json")):
         name = path.parent.name
-        table[name] = run.part(name).results()
+        table[name] = json.loads(path.read_text())
         if name in REPORT:
             table[name]["report_val_loss"], table[name]["report_val_mae"] = REPORT[name]
     with open(run.folder / "table4.csv", "w", newline="") as file:
@@ -351,21 +359,23 @@ def main(argv=None):
     queries, answers = shared_blocks.sample_expressions(args.limit, args.seed)
     rows = shared_blocks.split_expressions(queries, TRAIN_SHARE, args.seed)
     train_digits, test_digits, digits = shared_data.find_digits(args.mnist, args.seed)
-    banks = [shared_blocks.GlyphBank(*glyphs, args.seed) for glyphs in (train_digits, test_digits)]
+    banks = [
+        shared_blocks.GlyphBank(*glyphs, [args.seed, index]) for index, glyphs in enumerate((train_digits, test_digits))
+    ]
     run = shared_run.Run(
         __file__,
         args,
         shared_run.constants(globals()),
-        f"{len(queries):,} expressions",
+        f"{len(queries):,} expressions in {digits}",
         may_change=("encoders", "decoders", "units", "mnist"),
     )
     keras.utils.set_random_seed(args.seed)
-    reader = train_reader(train_digits, banks[0], args.seed)
+    reader = find_reader(train_digits, banks[0], args.seed)
     reader_accuracy = float((read(reader, scale(test_digits[0])) == test_digits[1]).mean())
     print(f"The reader reads {reader_accuracy:.2%} of the test digits.")
     data = (queries, answers, *rows)
     for configuration in [one] if all(one) else CONFIGURATIONS:
-        run_configuration(run, configuration, data, banks, reader, digits)
+        run_configuration(run, configuration, data, banks, reader)
     numbers = {"reader_accuracy": reader_accuracy, **save_table(run)}
     run.report(numbers)
     return numbers

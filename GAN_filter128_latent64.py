@@ -158,12 +158,13 @@ def main(argv=None):
     generator.save(run.folder / "generator.keras")
     discriminator.save(run.folder / "discriminator.keras")
     return run.finish(
-        panels={
+        {
             "loss": ["d_loss", "g_loss"],
             "discriminator's accuracy": ["d_accuracy_real", "d_accuracy_fake"],
             "D(x), D(G(z))": ["d_x", "d_g_z"],
             "differences between samples": ["pixel_std"],
-        }
+        },
+        args.epochs,
     )
 
 

@@ -141,7 +141,8 @@ def main(argv=None):
     encoder.save(run.folder / "encoder.keras")
     decoder.save(run.folder / "decoder.keras")
     return run.finish(
-        panels={"loss": ["loss"], "reconstruction": ["reconstruction"], "KL": ["kl"]},
+        {"loss": ["loss"], "reconstruction": ["reconstruction"], "KL": ["kl"]},
+        args.epochs,
         active_units=int(np.sum(np.var(z_mean, axis=0) > ACTIVE_VARIANCE)),
     )
 

@@ -22,12 +22,14 @@ import shared_run
 from shared_data import InputError
 
 NOT_CURVES = {"epoch", "seconds"}
+NEEDED = ("settings.json", "results.json", "history.csv", "interpolation.png", "samples")
 
 
 def require_finished(folder):
-    """Raise `InputError` unless `folder` is the folder of a run that has ended."""
-    if not (folder / "results.json").exists():
-        raise InputError(f"{folder}: not the folder of a finished run (it holds no results.json).")
+    """Raise `InputError` unless `folder` is the folder of a face experiment's run that has ended."""
+    missing = [name for name in NEEDED if not (folder / name).exists()]
+    if missing:
+        raise InputError(f"{folder}: not the folder of a finished run of faces (it holds no {missing[0]}).")
 
 
 def label(folders):
@@ -58,7 +60,8 @@ def compare_curves(runs, out):
     histories = {name: shared_run.read_history(folder / "history.csv") for name, folder in runs.items()}
     common = set.intersection(*(set(history) for history in histories.values())) - NOT_CURVES
     panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
-    shared_run.draw_curves(out / "curves.png", histories, panels, "training (solid) and held out (dashed)")
+    data = " and ".join({json.loads((folder / "settings.json").read_text())["data"] for folder in runs.values()})
+    shared_run.draw_curves(out / "curves.png", histories, panels, f"training (solid) and held out (dashed); {data}")
 
 
 def compare_pictures(folders, out):

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from shared_data import InputError
+
 
 def fast_lstm(steps_per_execution):
     """Return arguments of `compile` that make unrolled LSTMs fast: XLA, and several steps in one call of the graph.
@@ -117,17 +119,14 @@ GLYPH_SIZE = 28  # pixels, height and width
 STROKES = 1_000  # different drawings of "+", and of "-", in a glyph bank
 
 
-def arithmetic_expressions(largest=99):
-    """Return every sum and difference of two whole numbers 0..`largest`, all sums first, as text padded in front.
-
-    Args:
-        largest: the largest operand, at most 99.
+def arithmetic_expressions():
+    """Return every sum and difference of two whole numbers 0..99, all sums first, as text padded in front.
 
     Returns:
         queries: list of str of length QUERY_LENGTH, such as " 1+17".
         answers: list of str of length ANSWER_LENGTH, such as " 18".
     """
-    operands = range(largest + 1)
+    operands = range(100)
     triples = [(a, sign, b) for sign in "+-" for a in operands for b in operands]
     queries = [f"{a}{sign}{b}".rjust(QUERY_LENGTH) for a, sign, b in triples]
     answers = [str(a + b if sign == "+" else a - b).rjust(ANSWER_LENGTH) for a, sign, b in triples]
@@ -142,6 +141,8 @@ def sample_expressions(limit, seed):
         answers: int8 (count, 3).
     """
     queries, answers = map(to_tokens, arithmetic_expressions())
+    if limit > len(queries):
+        print(f"Warning: the limit is {limit:,} expressions; there are {len(queries):,}.")
     rows = np.sort(np.random.default_rng(seed).permutation(len(queries))[:limit])
     return queries[rows], answers[rows]
 
@@ -174,6 +175,9 @@ def split_expressions(queries, share, seed, commuted_together=False):
 
     Returns:
         Two sorted int arrays, disjoint and together all rows.
+
+    Raises:
+        InputError: one of the two would be empty.
     """
     keys = [query.strip() for query in to_texts(queries)]
     if commuted_together:
@@ -184,6 +188,8 @@ def split_expressions(queries, share, seed, commuted_together=False):
     count = round(share * len(keys))
     while 0 < count < len(keys) and rank[order[count - 1]] == rank[order[count]]:
         count += 1  # the last group goes to the training set whole
+    if count in (0, len(keys)):
+        raise InputError(f"{len(keys):,} expressions cannot be split so that {share:.3g} of them are trained on.")
     return np.sort(order[:count]), np.sort(order[count:])
 
 
@@ -193,7 +199,7 @@ class GlyphBank:
     Args:
         digits: uint8 (count, 28, 28), 0..255, white on black.
         labels: int (count,), the digits 0..9, each at least once.
-        seed: of the strokes.
+        seed: of the strokes, as `numpy.random.default_rng` takes it; banks that share none need seeds of their own.
     """
 
     def __init__(self, digits, labels, seed):

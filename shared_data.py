@@ -49,10 +49,10 @@ def find_images(data, size, limit, seed):
     else:
         path = Path(data or CELEBA_DIR)
         images = load_images(path, size, limit)
-        source = f"{len(images):,} pictures of {path.resolve().stem}"
+        source = f"{len(images):,} pictures of {path.resolve().stem}{'' if CENTRE_CROP else ', squashed'}"
         print(f"Data: {source} ({path}).")
-    if len(images) < limit:
-        print(f"Warning: fewer pictures than the limit of {limit:,}; all {len(images):,} are used.")
+        if len(images) < limit:
+            print(f"Warning: the limit is {limit:,} pictures; there are {len(images):,}.")
     return images, source
 
 
@@ -79,12 +79,12 @@ def load_images(path, size, limit=20_000):
         files = list_images(path)[:limit]
         if not files:
             raise InputError(f"{path}: no pictures in this folder ({', '.join(sorted(SUFFIXES))}).")
-        return convert_once(path, files, files, read_image, size)
+        return convert_once(path, files, files, read_image, size, limit)
     if path.suffix == ".npy" and path.is_file():
         pictures = open_array(path)[:limit]
         if pictures.shape[1:3] == (size, size):
             return pictures
-        return convert_once(path, [path], pictures, np.asarray, size)
+        return convert_once(path, [path], pictures, np.asarray, size, limit)
     raise InputError(f"{path}: no such folder or .npy file.")
 
 
@@ -104,6 +104,8 @@ def open_array(path):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: not a readable .npy file of plain numbers ({error}).") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: an archive of arrays; wanted is a .npy file of one.")
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or 0 in array.shape:
         raise InputError(f"{path}: holds {array.dtype} {array.shape}; wanted is uint8 (count, height, width, 3).")
     return array
@@ -130,7 +132,7 @@ def resize_square(image, size):
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def convert_once(path, files, items, read, size):
+def convert_once(path, files, items, read, size, limit):
     """Return all `items` of the source `path` as one array, from the cache if its files have not changed.
 
     Args:
@@ -139,6 +141,7 @@ def convert_once(path, files, items, read, size):
         items: what to convert, in order; `read(item)` gives uint8 (height, width, 3) or None.
         read: see `items`.
         size: height and width of the result, in pixels.
+        limit: the largest number of items that was asked for.
 
     Returns:
         uint8 array (count, size, size, 3).
@@ -147,7 +150,7 @@ def convert_once(path, files, items, read, size):
         InputError: no item could be read, or a file has gone.
     """
     # What was asked for names the family, the state of the files the member: a new member replaces its family.
-    family = f"{path.resolve().stem}_{size}x{size}_{digest(path.resolve(), len(items), CENTRE_CROP)}"
+    family = f"{path.resolve().stem}_{size}x{size}_{digest(path.resolve(), limit, CENTRE_CROP)}"
     try:
         states = [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     except OSError as error:
@@ -269,7 +272,7 @@ def load_digits(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             train, test = ((file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test"))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: not a readable MNIST .npz file ({error}).") from error
     for images, labels in (train, test):
         if images.dtype != np.uint8 or images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:

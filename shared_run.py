@@ -3,7 +3,7 @@
 import argparse
 import copy
 import csv
-import importlib.metadata
+import importlib
 import json
 import os
 import platform
@@ -86,10 +86,10 @@ def run_script(main):
     try:
         main()
     except InputError as error:
-        print(f"{script}: error: {error}", file=sys.stderr)
+        print(f"{script}: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(f"\n{script}: stopped; the same command with --resume goes on from here.", file=sys.stderr)
+        print(f"\n{script}: stopped; a run that had begun goes on with the same command and --resume.", file=sys.stderr)
         sys.exit(130)
 
 
@@ -135,7 +135,7 @@ class Run:
             "arguments": vars(args),
             "versions": {
                 "python": platform.python_version(),
-                **{package: importlib.metadata.version(package) for package in ("keras", "numpy", backend)},
+                **{module: importlib.import_module(module).__version__ for module in ("keras", "numpy", backend)},
             },
             "backend": backend,
         }
@@ -155,7 +155,9 @@ class Run:
     def _require_same(self, settings, may_change):
         """Raise `InputError` that names the first setting in which this run differs from the one in its folder."""
         before = json.loads((self.folder / "settings.json").read_text())
-        now = json.loads(json.dumps(settings))
+        now = json.loads(json.dumps(settings, default=str))
+        if before["script"] != now["script"]:
+            raise InputError(f"{self.folder}: is a run of {before['script']}.py.")
         for group in ("constants", "arguments"):
             for name in sorted((before[group].keys() | now[group].keys()) - may_change):
                 old, new = before[group].get(name), now[group].get(name)
@@ -164,18 +166,34 @@ class Run:
         if before["data"] != now["data"]:
             raise InputError(f"{self.folder}: was started on {before['data']}, not {now['data']}.")
 
-    def part(self, name):
-        """Return part `name` of this run, with a folder of its own in the run folder, trained and resumed by itself."""
+    def part(self, name, source):
+        """Return part `name` of this run, with a folder of its own in the run folder, trained and resumed by itself.
+
+        Raises:
+            InputError: the part was started on other data than `source` says.
+        """
         part = copy.copy(self)
         part.name = f"{self.name}/{name}"
         part.folder = self.folder / name
+        part.source = source
         make_folder(part.folder)
+        settings = part.folder / "settings.json"
+        started_on = json.loads(settings.read_text())["data"] if settings.exists() else source
+        if started_on != source:
+            raise InputError(f"{part.folder}: was started on {started_on}, not {source}.")
+        write_json(settings, {"data": source})
         return part
 
-    def results(self):
-        """Return what `finish` wrote when this run or part ended, or None if it has not."""
+    def is_done(self, epochs):
+        """Say whether this run or part has ended after it was asked for at least so many epochs."""
         path = self.folder / "results.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return path.exists() and json.loads(path.read_text())["epochs_asked"] >= epochs
+
+    def has_stopped(self, metric, patience):
+        """Say whether `keras.callbacks.EarlyStopping` on `metric` has ended this run before it was cut off."""
+        path = self.folder / "history.csv"
+        values = read_history(path).get(metric, []) if path.exists() else []
+        return len(values) > 0 and len(values) - 1 - int(np.argmin(values)) >= patience
 
     def title(self, text):
         """Return the title of a figure: script, `text`, data."""
@@ -232,23 +250,26 @@ class Run:
         """Write uint8 pictures (count, height, width, 3) as one titled grid, row by row."""
         save_picture(self.folder / name, tile(images, columns), self.title(text))
 
-    def finish(self, panels, **metrics):
+    def finish(self, panels, epochs, best=None, **metrics):
         """Write `curves.png`, `samples.gif` if there are samples, and `results.json`; print the results.
 
         Args:
             panels: the curves' columns of `history.csv` by panel, as for `draw_curves`.
-            metrics: numbers that are known only at the end, beside the last epoch's.
+            epochs: number of epochs that were asked for; early stopping may have made fewer.
+            best: metric whose smallest value names the epoch that the results are of; None takes the last one.
+            metrics: numbers that are known only at the end.
 
         Returns:
-            dict: the last epoch's metrics and those given.
+            dict: the metrics of that epoch and those given.
         """
         history = read_history(self.folder / "history.csv")
         draw_curves(self.folder / "curves.png", {self.name: history}, panels, self.title("curves"))
         frames = sorted((self.folder / "samples").glob("epoch_*.png"))
         if frames:
             write_gif(self.folder / "samples.gif", frames)
-        results = {name: values[-1] for name, values in history.items() if name not in ("epoch", "seconds")}
-        results.update(epochs=len(history["epoch"]), seconds=sum(history["seconds"]), **metrics)
+        row = int(np.argmin(history[best])) if best else -1
+        results = {name: values[row] for name, values in history.items() if name not in ("epoch", "seconds")}
+        results.update(epochs=len(history["epoch"]), epochs_asked=epochs, seconds=sum(history["seconds"]), **metrics)
         self.report(results)
         return results
 
@@ -517,13 +538,13 @@ def save_captioned(path, pictures, captions, title, columns):
 
     Args:
         path: file to write.
-        pictures: uint8 (count, height, width), 0..255; count is a multiple of `columns`.
+        pictures: uint8 (count, height, width), 0..255.
         captions: pairs of the text over a picture and whether what it says is right, which colours it.
         title: of the figure.
         columns: pictures in a row.
     """
     count, height, width = pictures.shape
-    rows = count // columns
+    rows = ceil(count / columns)
     size = (4 * columns, rows * (4 * height / width + 0.35) + 0.4)
     figure = Figure(figsize=size, dpi=DPI / 2, layout="constrained")
     figure.suptitle(title, fontsize=14)
@@ -564,10 +585,10 @@ def draw_curves(path, histories, panels, title):
     figure.savefig(path)
 
 
-def write_gif(path, frames, seconds=0.25):
-    """Write pictures of one size as an endless animation at half their size; the last one stays eight times as long."""
+def write_gif(path, frames):
+    """Write pictures of one size as an endless animation at half their size, four a second, the last for two."""
     pictures = [Image.open(frame).convert("RGB").reduce(2).quantize(128) for frame in frames]
-    durations = [1000 * seconds] * (len(pictures) - 1) + [8000 * seconds]
+    durations = [250] * (len(pictures) - 1) + [2000]  # milliseconds
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
 
 

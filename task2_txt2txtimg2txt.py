@@ -7,6 +7,7 @@ python task2_txt2txtimg2txt.py --part image --epochs 10 --no-augmentation
 
 import argparse
 import csv
+import json
 from collections import Counter
 
 import keras
@@ -107,20 +108,15 @@ def train(part, model, batches, watched, epochs):
     model.save(part.folder / "model.keras")
 
 
-def finish(part, answers, predicted):
-    """End a part: test accuracies from the tokens (count, 3) of true and predicted answers, and the curves."""
+def finish(part, epochs, answers, predicted):
+    """End a part of `epochs`: test accuracies from tokens (count, 3) of true and predicted answers, and the curves."""
     right = answers == predicted
     part.finish(
         {"loss": ["loss"], "accuracy per character": ["accuracy"], "exact match": ["exact_match"]},
+        epochs,
         test_accuracy=float(right.mean()),
         test_exact_match=float(right.all(axis=1).mean()),
     )
-
-
-def is_done(part, epochs):
-    """Say whether a part has been trained for `epochs` already."""
-    results = part.results()
-    return results is not None and results["epochs"] >= epochs
 
 
 def to_one_hot_batch(query, answer, rng):
@@ -137,8 +133,8 @@ def run_text(run, queries, answers, share):
         answers: int8 tokens (count, 3).
         share: of the expressions that is trained on.
     """
-    part, args = run.part(f"text_{share:g}"), run.args
-    if is_done(part, args.epochs):
+    part, args = run.part(f"text_{share:g}", run.source), run.args
+    if part.is_done(args.epochs):
         return
     train_rows, test_rows = shared_blocks.split_expressions(queries, share, args.seed, args.commuted_together)
     watched_rows = np.random.default_rng(args.seed).permutation(test_rows)[:WATCHED]
@@ -151,7 +147,7 @@ def run_text(run, queries, answers, share):
     train(part, model, batches, watched, args.epochs)
     predicted = model.predict(shared_blocks.to_one_hot(queries[test_rows]), batch_size=500, verbose=0).argmax(-1)
     save_errors(part, *(shared_blocks.to_texts(t) for t in (queries[test_rows], answers[test_rows], predicted)))
-    finish(part, answers[test_rows], predicted)
+    finish(part, args.epochs, answers[test_rows], predicted)
 
 
 def run_image(run, queries, answers, name, augmented, banks, digits):
@@ -166,10 +162,10 @@ def run_image(run, queries, answers, name, augmented, banks, digits):
         banks: two `GlyphBank`, to train and to test with.
         digits: text that says what these hold.
     """
-    part, args = run.part(f"image_{name}_{'augmented' if augmented else 'plain'}"), run.args
-    part.source = f"{run.source} in {digits}"
+    part = run.part(f"image_{name}_{'augmented' if augmented else 'plain'}", f"{run.source} in {digits}")
+    args = run.args
     epochs = args.epochs * (CONVOLUTION_EPOCHS if name == "convolution" else 1)
-    if is_done(part, epochs):
+    if part.is_done(epochs):
         return
     train_rows, test_rows = shared_blocks.split_expressions(queries, IMAGE_SHARE, args.seed, args.commuted_together)
 
@@ -187,10 +183,19 @@ def run_image(run, queries, answers, name, augmented, banks, digits):
     pictures = np.concatenate([watched[index][0] for index in range(len(watched))])
     texts = [shared_blocks.to_texts(tokens) for tokens in (queries[test_rows], answers[test_rows], predicted)]
     draw_answers(part, pictures, *texts)
-    finish(part, answers[test_rows], predicted)
+    finish(part, epochs, answers[test_rows], predicted)
 
 
-KINDS = ("off by one", "off by ten", "wrong sign", "lost carry or borrow", "wrong length", "not a number", "other")
+KINDS = (
+    "off by one",
+    "off by ten",
+    "wrong sign",
+    "lost carry or borrow",
+    "wrong length",
+    "wrong padding",
+    "not a number",
+    "other",
+)
 
 
 def error_kinds(query, answer, predicted):
@@ -209,9 +214,11 @@ def error_kinds(query, answer, predicted):
     except ValueError:
         return [*kinds, "not a number"]
     true = int(answer)
+    if value == true:
+        kinds.append("wrong padding")
     if abs(value - true) in (1, 10):
         kinds.append("off by one" if abs(value - true) == 1 else "off by ten")
-    if value == -true:
+    if value == -true != 0:
         kinds.append("wrong sign")
     if value in without_carry(query, true):
         kinds.append("lost carry or borrow")
@@ -222,16 +229,15 @@ def without_carry(query, true):
     """Return the answers that come out if a carry of the sum, or the borrow of the difference, `query` is forgotten."""
     if "+" in query:
         a, b = map(int, query.split("+"))
-        units = 10 * (a % 10 + b % 10 >= 10)
-        hundreds = 100 * (a + b >= 100)
-        return {true - units, true - hundreds, true - units - hundreds} - {true}
+        without_tens = true - 10 * (a % 10 + b % 10 >= 10)
+        return {without_tens, true % 100, without_tens % 100} - {true}
     a, b = map(int, query.split("-"))
     needs_borrow = max(a, b) % 10 < min(a, b) % 10
     return {true + (10 if true > 0 else -10)} if needs_borrow else set()
 
 
 def save_errors(part, queries, answers, predicted):
-    """Write all wrong answers and their kinds to `errors.csv`, and a figure of them with ten examples."""
+    """Write every wrong answer to `errors.csv`, how many there are of each kind to `error_kinds.csv`, and a figure."""
     wrong = [
         (query, answer, guess, error_kinds(query, answer, guess))
         for query, answer, guess in zip(queries, answers, predicted, strict=True)
@@ -242,25 +248,39 @@ def save_errors(part, queries, answers, predicted):
         writer.writerow(["query", "answer", "predicted", "kinds"])
         writer.writerows([*texts, "; ".join(kinds)] for *texts, kinds in wrong)
 
+    asked = Counter(map(digits_of, queries))
+    failed = Counter(digits_of(query) for query, *_ in wrong)
+    counts = Counter((digits_of(query), kind) for query, _, _, kinds in wrong for kind in kinds)
+    groups = sorted(asked)
+    with open(part.folder / "error_kinds.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["digits of the operands", "asked", "wrong", *KINDS])
+        writer.writerows(
+            [group, asked[group], failed[group], *(counts[group, kind] for kind in KINDS)] for group in groups
+        )
+    examples = np.random.default_rng(0).permutation(len(wrong))[:10]
+    draw_errors(part, len(queries), len(wrong), asked, failed, counts, [wrong[index] for index in examples])
+
+
+def draw_errors(part, total, wrong, asked, failed, counts, examples):
+    """Draw `errors.png`: kinds of error by operator, share of wrong answers by digits of the operands, and examples."""
     figure = Figure(figsize=(13, 3.8), dpi=shared_run.DPI, layout="constrained")
-    figure.suptitle(part.title(f"{len(wrong):,} wrong answers of {len(queries):,}"), fontsize=10)
-    by_kind, by_digits, examples = figure.subplots(1, 3)
+    figure.suptitle(part.title(f"{wrong:,} wrong answers of {total:,}"), fontsize=10)
+    by_kind, by_digits, texts = figure.subplots(1, 3)
+    groups = sorted(asked)
     for offset, sign in ((-0.2, "+"), (0.2, "-")):
-        counts = Counter(kind for query, _, _, kinds in wrong if sign in query for kind in kinds)
-        by_kind.barh(np.arange(len(KINDS)) + offset, [counts[kind] for kind in KINDS], height=0.4, label=sign)
+        sums = [sum(counts[group, kind] for group in groups if sign in group) for kind in KINDS]
+        by_kind.barh(np.arange(len(KINDS)) + offset, sums, height=0.4, label=sign)
     by_kind.set(title="kinds of error (one may be of several)", xlabel="wrong answers")
     by_kind.set_yticks(range(len(KINDS)), KINDS)
     by_kind.legend()
-    asked, failed = (Counter(map(digits_of, texts)) for texts in (queries, [error[0] for error in wrong]))
-    groups = sorted(asked)
     by_digits.bar(groups, [100 * failed[group] / asked[group] for group in groups])
     by_digits.set(title="by operator and digits of the operands", ylabel="% wrong")
     by_digits.tick_params(axis="x", rotation=45)
-    shown = np.random.default_rng(0).permutation(len(wrong))[:10]
-    lines = [f"{wrong[i][0]} ={wrong[i][1]:>4}, not {wrong[i][2]:>3}: {', '.join(wrong[i][3])}" for i in shown]
-    examples.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=8, transform=examples.transAxes)
-    examples.set_title("ten of them")
-    examples.axis("off")
+    lines = [f"{query} ={answer:>4}, not {guess:>3}: {', '.join(kinds)}" for query, answer, guess, kinds in examples]
+    texts.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=8, transform=texts.transAxes)
+    texts.set_title(f"{len(examples)} of them")
+    texts.axis("off")
     figure.savefig(part.folder / "errors.png")
 
 
@@ -311,19 +331,20 @@ def draw_figures(run):
         "image_*_plain": "image_accuracy_plain.png",
     }
     for pattern, name in figures.items():
-        parts = [run.part(folder.name) for folder in run.folder.glob(pattern) if folder.is_dir()]
-        results = {part.folder.name: part.results() for part in parts if part.results()}
+        results = {path.parent: json.loads(path.read_text()) for path in run.folder.glob(f"{pattern}/results.json")}
         if not results:
             continue
-        ordered = sorted(results, key=lambda part: -results[part]["test_accuracy"])
-        histories = {part: shared_run.read_history(run.folder / part / "history.csv") for part in ordered}
-        shared_run.draw_curves(run.folder / name, histories, panels, run.title("training (solid) and test (dashed)"))
+        folders = sorted(results, key=lambda folder: -results[folder]["test_accuracy"])
+        histories = {folder.name: shared_run.read_history(folder / "history.csv") for folder in folders}
+        data = " and ".join({json.loads((folder / "settings.json").read_text())["data"] for folder in folders})
+        title = f"{run.name}: training (solid) and test (dashed); {data}"
+        shared_run.draw_curves(run.folder / name, histories, panels, title)
         if pattern == "text_*":
-            shares = sorted((float(part.removeprefix("text_")) for part in results), reverse=True)
-            draw_shares(run, {share: results[f"text_{share:g}"] for share in shares})
-        for part in ordered:
+            shares = {float(folder.name.removeprefix("text_")): results[folder] for folder in folders}
+            draw_shares(run, dict(sorted(shares.items(), reverse=True)))
+        for folder in folders:
             for metric in ("test_accuracy", "test_exact_match"):
-                accuracies[f"{part}_{metric}"] = results[part][metric]
+                accuracies[f"{folder.name}_{metric}"] = results[folder][metric]
     return accuracies
 
 
@@ -353,12 +374,13 @@ def main(argv=None):
         f"{len(queries):,} expressions",
         may_change=("part", "shares", "no_augmentation", "mnist"),
     )
+    if args.part != "text":
+        *sets, digits = shared_data.find_digits(args.mnist, args.seed)
+        banks = [shared_blocks.GlyphBank(*glyphs, [args.seed, index]) for index, glyphs in enumerate(sets)]
     if args.part != "image":
         for train_share in args.shares:
             run_text(run, queries, answers, train_share)
     if args.part != "text":
-        *sets, digits = shared_data.find_digits(args.mnist, args.seed)
-        banks = [shared_blocks.GlyphBank(*glyphs, args.seed) for glyphs in sets]
         for name in ("flatten", "convolution"):
             run_image(run, queries, answers, name, not args.no_augmentation, banks, digits)
     accuracies = draw_figures(run)

@@ -1,6 +1,7 @@
 """What several test modules need."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,12 +27,20 @@ def own_folders(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run_script(tmp_path):
-    """Return a function that runs a script as a user does, from another folder: (name, *flags) -> completed process."""
+    """Return a function that runs a copy of a script as a user does: (name, *flags) -> completed process.
+
+    It runs from another folder, and the copy has no `data/` beside it that could hold somebody's pictures.
+    """
+    scripts, elsewhere = tmp_path / "scripts", tmp_path / "elsewhere"
+    scripts.mkdir()
+    elsewhere.mkdir()
+    for path in ROOT.glob("*.py"):
+        shutil.copy(path, scripts)
 
     def run(name, *flags):
         return subprocess.run(
-            [sys.executable, ROOT / f"{name}.py", *map(str, flags)],
-            cwd=tmp_path,
+            [sys.executable, scripts / f"{name}.py", *map(str, flags)],
+            cwd=elsewhere,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
             capture_output=True,
             text=True,

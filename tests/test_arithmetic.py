@@ -1,5 +1,8 @@
 """The expressions, their pictures, and the script that learns from them."""
 
+import argparse
+import csv
+
 import numpy as np
 import pytest
 from conftest import tiny_mnist
@@ -94,13 +97,13 @@ def test_pictures_show_their_text():
 
 
 def test_drawn_digits_can_be_told_apart():
-    images, labels = shared_data.draw_digits(1_500, seed=0)
-    assert images.shape == (1_500, 28, 28)
+    images, labels = shared_data.draw_digits(4_500, seed=0)
+    assert images.shape == (4_500, 28, 28)
     assert images.dtype == np.uint8
     flat = images.reshape(len(images), -1).astype(np.float32)
-    known, asked = flat[:1000], flat[1000:]
+    known, asked = flat[:4000], flat[4000:]
     nearest = np.argmin((known**2).sum(axis=1) - 2 * asked @ known.T, axis=1)
-    assert (labels[nearest] == labels[1000:]).mean() > 0.9
+    assert (labels[nearest] == labels[4000:]).mean() > 0.9
     assert flat[labels == 3].std(axis=0).mean() > 20
 
 
@@ -168,6 +171,10 @@ def test_exact_match_wants_every_character():
         ("48-17", " 41", ["off by ten"]),
         (" 3-12", "  9", ["wrong length", "wrong sign"]),
         ("10-20", "-9 ", ["wrong length", "off by one"]),
+        ("55+47", " 92", ["wrong length", "off by ten", "lost carry or borrow"]),
+        ("55+47", " -8", ["wrong length"]),
+        ("55+47", "  2", ["wrong length", "lost carry or borrow"]),
+        ("12-12", "0  ", ["wrong padding"]),
         ("17+25", "4-2", ["wrong length", "not a number"]),
         ("17+25", " 77", ["other"]),
     ],
@@ -176,6 +183,77 @@ def test_errors_are_named(query, predicted, kinds):
     first, second = map(int, query.replace("-", "+").split("+"))
     answer = str(first + second if "+" in query else first - second).rjust(3)
     assert script.error_kinds(query, answer, predicted) == kinds
+
+
+def test_errors_are_counted(tmp_path):
+    run = shared_run.Run("script.py", argparse.Namespace(out=None, resume=False), {}, "expressions")
+    queries, answers = ["17+25", "95+17", " 9-12", "42-17"], [" 42", "112", " -3", " 25"]
+    script.save_errors(run, queries, answers, [" 42", " 12", "  3", " 35"])
+    with open(run.folder / "error_kinds.csv") as file:
+        rows = list(csv.DictReader(file))
+    counted = {row.pop("digits of the operands"): {k: int(v) for k, v in row.items() if int(v)} for row in rows}
+    assert counted == {
+        "2+2": {"asked": 2, "wrong": 1, "wrong length": 1, "lost carry or borrow": 1},
+        "1-2": {"asked": 1, "wrong": 1, "wrong length": 1, "wrong sign": 1},
+        "2-2": {"asked": 1, "wrong": 1, "off by ten": 1, "lost carry or borrow": 1},
+    }
+    assert len((run.folder / "errors.csv").read_text().splitlines()) == 4
+    assert (run.folder / "errors.png").exists()
+
+
+def test_a_split_without_a_side_is_refused(texts):
+    tokens = shared_blocks.to_tokens(texts[0])
+    for share in (1e-6, 1 - 1e-6):
+        with pytest.raises(shared_data.InputError, match="cannot be split"):
+            shared_blocks.split_expressions(tokens, share, 0)
+
+
+def test_limit_takes_a_part_of_the_expressions(capsys):
+    queries, answers = shared_blocks.sample_expressions(50, seed=0)
+    assert (queries.shape, answers.shape) == ((50, 5), (50, 3))
+    assert len({text.strip()[0] for text in shared_blocks.to_texts(queries)}) > 3  # not the first ones only
+    assert capsys.readouterr().out == ""
+    assert len(shared_blocks.sample_expressions(30_000, seed=0)[0]) == 20_000
+    assert "the limit is 30,000 expressions; there are 20,000" in capsys.readouterr().out
+
+
+def test_banks_of_other_seeds_share_no_stroke():
+    digits = shared_data.draw_digits(10, seed=0)
+    banks = [shared_blocks.GlyphBank(*digits, [0, index]) for index in (0, 1)]
+    signs = [set(map(bytes, bank.glyphs[10:-1])) for bank in banks]
+    assert min(map(len, signs)) > 1_900
+    assert not signs[0] & signs[1]
+
+
+def test_image_models_are_trained_and_tested_with_their_own_glyphs(tmp_path, monkeypatch):
+    """Training digits are marked by a bright corner, test digits by a grey one."""
+    marks = {"train": 255, "test": 99}
+    arrays = {}
+    for part, mark in marks.items():
+        images, labels = shared_data.draw_digits(50, seed=0)
+        images[:, 0, 0] = mark
+        arrays |= {f"x_{part}": images, f"y_{part}": labels}
+    np.savez(tmp_path / "marked.npz", **arrays)
+    seen = {}
+
+    def train(part, model, batches, watched, epochs):
+        for name, data in (("train", batches), ("test", watched)):
+            corners = np.concatenate([data[index][0][:, :, 0, 0].ravel() for index in range(len(data))])
+            seen[name] = set(corners.tolist()) - {0}
+        rows = [
+            {shared_blocks.to_texts(row[None])[0] for row in data.arrays[0][data.rows]} for data in (batches, watched)
+        ]
+        assert not rows[0] & rows[1]
+        seen["commuted"] = {text for text in rows[1] if "+" in text and "+".join(text.split("+")[::-1]) in rows[0]}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "train", train)
+    flags = ["--part", "image", "--mnist", str(tmp_path / "marked.npz"), "--no-augmentation"]
+    for together in ([], ["--commuted-together"]):
+        with pytest.raises(KeyboardInterrupt):
+            script.main([*flags, *together])
+        assert {name: seen[name] for name in marks} == {"train": {255}, "test": {99}}
+        assert bool(seen["commuted"]) != bool(together)
 
 
 def test_text_model_learns_a_few_expressions_by_heart(texts):
@@ -214,16 +292,23 @@ def test_parts_run_alone_and_are_not_done_twice(tmp_path, capsys):
     assert len(wrong) == round(30 * (1 - first["text_0.5_test_exact_match"]))
 
 
-def test_augmented_image_models_run_and_resume(tmp_path):
-    flags = ("--part", "image", "--mnist", tiny_mnist(tmp_path), "--out", tmp_path / "run")
-    run(*flags)
-    done = tmp_path / "run" / "image_flatten_augmented" / "results.json"
-    done.unlink()
-    before = shared_run.read_history(done.parent / "history.csv")
-    run(*flags, "--resume")
-    assert done.exists()
-    assert shared_run.read_history(done.parent / "history.csv") == before
-    assert (tmp_path / "run" / "image_accuracy_augmented.png").exists()
+def test_augmented_image_models_resume_as_if_never_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "CONVOLUTION_EPOCHS", 1)  # times as many epochs as the flatten model
+    flags = ["--part", "image", "--mnist", tiny_mnist(tmp_path), "--limit", 50, "--batch-size", 8, "--out"]
+    for name, epochs in (("unbroken", [2]), ("broken", [1, 2])):
+        for index, count in enumerate(epochs):
+            resume = ["--resume"] if index else []
+            script.main([*map(str, [*flags, tmp_path / name]), "--epochs", str(count), *resume])
+    for model in ("flatten", "convolution"):
+        histories = [
+            shared_run.read_history(tmp_path / name / f"image_{model}_augmented" / "history.csv")
+            for name in ("unbroken", "broken")
+        ]
+        for history in histories:
+            assert history.pop("epoch") == [0, 1]
+            history.pop("seconds")
+        assert histories[0] == histories[1]
+    assert (tmp_path / "broken" / "image_accuracy_augmented.png").exists()
 
 
 @pytest.mark.parametrize("flags", [("--shares", "1.5"), ("--shares", "x"), ("--part", "sound")])

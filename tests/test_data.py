@@ -42,9 +42,9 @@ def test_every_format_keeps_the_order_of_colours(tmp_path, suffix):
 
 def test_odd_pictures_become_upright_rgb(tmp_path):
     Image.new("L", (9, 9), 77).save(tmp_path / "1_grey.png")
-    Image.new("RGBA", (9, 9), (10, 20, 30, 255)).save(tmp_path / "2_rgba.png")
+    Image.new("RGBA", (9, 9), (10, 20, 30, 128)).save(tmp_path / "2_rgba.png")
     cv2.imwrite(str(tmp_path / "3_deep.png"), np.full((9, 9, 3), 51 * 257, np.uint16))
-    Image.new("P", (9, 9), 0).save(tmp_path / "4_palette.png")
+    Image.new("RGB", (9, 9), (40, 80, 160)).quantize(4).save(tmp_path / "4_palette.png")
     rotated = Image.new("RGB", (40, 40), (255, 255, 255))
     rotated.paste((0, 0, 0), (0, 0, 20, 40))  # black on the left; upright, after a quarter turn clockwise, on top
     exif = Image.Exif()
@@ -55,6 +55,7 @@ def test_odd_pictures_become_upright_rgb(tmp_path):
     assert (images[0] == 77).all()
     assert (images[1] == (10, 20, 30)).all()
     assert (images[2] == 51).all()
+    assert (images[3] == (40, 80, 160)).all()
     assert images[4, :3].max() < 30
     assert images[4, 5:].min() > 225
 
@@ -91,9 +92,9 @@ def test_cache_is_used_and_refreshed(tmp_path, capsys):
     assert (shared_data.load_images(folder, 8)[0] == 99).all()
     (folder / "003.png").unlink()
     assert len(shared_data.load_images(folder, 8)) == 3
-    caches = sorted(path.name for path in shared_data.DATA_DIR.iterdir())
-    assert len([name for name in caches if "_8x8_" in name]) == 2  # one for three pictures, one for four
-    assert not [name for name in caches if name.startswith(".")]
+    assert len(shared_data.load_images(folder, 8, limit=2)) == 2
+    caches = sorted(path.name.rsplit("_", 2)[0] for path in shared_data.DATA_DIR.iterdir())
+    assert caches == ["pictures_8x8", "pictures_8x8", "pictures_9x9"]  # what the folder was before is gone
 
 
 def test_truncated_cache_is_made_anew(tmp_path):
@@ -152,6 +153,8 @@ def test_bad_sources_are_named_in_one_line(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([Trap(tmp_path / "sprung")]), allow_pickle=True)
     (tmp_path / "pickle.npy").write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
     (tmp_path / "text.npy").write_text("not an array")
+    np.savez(tmp_path / "archive.npz", np.zeros(3))
+    (tmp_path / "archive.npz").rename(tmp_path / "archive.npy")
     (tmp_path / "photo.jpg").write_text("a file, not a folder")
     expected = {
         "nowhere": "no such folder",
@@ -163,6 +166,7 @@ def test_bad_sources_are_named_in_one_line(tmp_path):
         "objects.npy": "not a readable .npy file",
         "pickle.npy": "not a readable .npy file",
         "text.npy": "not a readable .npy file",
+        "archive.npy": "an archive of arrays",
         "photo.jpg": "no such folder or .npy file",
     }
     for name, message in expected.items():
@@ -183,7 +187,7 @@ def test_source_is_chosen_and_said(tmp_path, capsys):
     assert "Warning" not in capsys.readouterr().out
     given, _ = shared_data.find_images(write_pictures(tmp_path / "other", 4), 16, 9, seed=0)
     assert (len(drawn), len(real), len(given)) == (5, 3, 4)
-    assert "fewer pictures than the limit of 9; all 4 are used" in capsys.readouterr().out
+    assert "the limit is 9 pictures; there are 4" in capsys.readouterr().out
 
 
 def test_drawn_faces_follow_from_the_seed_and_vary():

@@ -63,3 +63,20 @@ def test_no_script_imports_another():
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module)
         assert not imported & scripts, path.name
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "message"),
+    [
+        ("VAE_filter64_latent32", ("--data", "nowhere"), "nowhere: no such folder or .npy file."),
+        ("GAN_filter128_latent64", ("--limit", "0"), "argument --limit: 0 is not a whole number above 0"),
+        ("task2_txt2txtimg2txt", ("--part", "image", "--mnist", "nowhere"), "nowhere: not a readable MNIST .npz file"),
+        ("A2_RNNs_text2image", ("--units", "8"), "--encoders, --decoders and --units belong together"),
+        ("compare_runs", (".",), ".: not the folder of a finished run of faces"),
+    ],
+)
+def test_user_errors_are_one_line_and_status_2(name, flags, message, run_script):
+    done = run_script(name, *flags)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"{name}.py: error: {message}")

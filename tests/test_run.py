@@ -67,6 +67,11 @@ def test_resume_only_with_the_same_settings(tmp_path):
     open_run(resume=True, epochs=9)
     with pytest.raises(InputError, match="started with seed 0, not 1"):
         open_run(resume=True, seed=1)
+    other = tmp_path / "runs" / "script_2"
+    other.mkdir()
+    (other / "settings.json").write_text('{"script": "script_2"}')
+    with pytest.raises(InputError, match="is a run of script_2"):
+        open_run(resume=True)
 
 
 def test_folder_that_cannot_be_written(tmp_path):
@@ -122,6 +127,44 @@ def test_batches_cover_every_row_once_and_reorder_by_epoch():
     assert len(batches) == 3
     assert sorted(orders[0]) == list(range(30, 140, 10))
     assert orders[0] == orders[2] != orders[1]
+
+
+def test_transforms_follow_from_seed_and_epoch():
+    def add_noise(values, rng):
+        return (values + rng.random(len(values)),)
+
+    batches = shared_run.Batches((np.zeros(6),), np.arange(6), batch_size=3, transform=add_noise)
+    fixed = [batches[0][0].tolist(), batches[0][0].tolist()]
+    assert fixed[0] == fixed[1] != batches[1][0].tolist()
+    drawn = []
+    for seed, epoch in ((5, 0), (5, 1), (6, 0), (5, 0)):
+        batches.shuffle(seed, epoch)
+        drawn.append(batches[0][0].tolist())
+    assert drawn[0] == drawn[3]
+    assert len({tuple(values) for values in [*drawn, *fixed]}) == 4
+
+
+def test_parts_keep_to_their_data(tmp_path):
+    run = open_run()
+    assert run.part("one", "MNIST").folder == run.folder / "one"
+    assert run.part("one", "MNIST").title("text") == "script/one: text; MNIST"
+    with pytest.raises(InputError, match="was started on MNIST, not drawn digits"):
+        run.part("one", "drawn digits")
+
+
+def test_early_stopping_is_recognised_in_the_history(tmp_path):
+    run = open_run()
+    assert not run.has_stopped("val_loss", 2)
+    for values, stopped in (([3, 2, 1], False), ([3, 1, 2], False), ([3, 1, 2, 1], True), ([1, 1, 1], True)):
+        rows = "".join(f"{epoch},{value}\n" for epoch, value in enumerate(values))
+        (run.folder / "history.csv").write_text("epoch,val_loss\n" + rows)
+        assert run.has_stopped("val_loss", 2) == stopped
+
+
+def test_captioned_pictures_need_not_fill_the_last_row(tmp_path):
+    pictures = np.zeros((4, 8, 16), np.uint8)
+    shared_run.save_captioned(tmp_path / "figure.png", pictures, [("text", True)] * 4, "title", columns=3)
+    assert Image.open(tmp_path / "figure.png").size == (600, 255)  # two rows
 
 
 def test_history_is_cut_to_the_checkpoint(tmp_path):

@@ -57,15 +57,31 @@ def test_diversity_is_one_for_real_glyphs_and_zero_for_one_picture_a_digit():
 def test_reader_reads_what_it_was_trained_on_and_is_reused(tmp_path, capsys):
     train, test = shared_data.draw_digits(4_000, seed=0), shared_data.draw_digits(500, seed=1)
     bank = shared_blocks.GlyphBank(*train, seed=0)
-    reader = script.train_reader(train, bank, seed=0)
+    reader = script.find_reader(train, bank, seed=0)
     assert "Training the digit reader" in capsys.readouterr().out
     assert (script.read(reader, script.scale(test[0])) == test[1]).mean() > 0.95
     tokens = shared_blocks.to_tokens(["-9 ", "  -"] * 20)
     pictures = script.scale(bank.draw(tokens, np.random.default_rng(0)))
     assert (script.read(reader, pictures) == tokens).mean() > 0.95
-    again = script.train_reader(train, bank, seed=0)
+    again = script.find_reader(train, bank, seed=0)
     assert "Training" not in capsys.readouterr().out
     np.testing.assert_array_equal(again.get_weights()[0], reader.get_weights()[0])
+
+
+def test_damaged_or_unkept_reader_is_trained_anew(monkeypatch, capsys):
+    monkeypatch.setattr(script, "READER_EPOCHS", 1)
+    digits = shared_data.draw_digits(40, seed=0)
+    bank = shared_blocks.GlyphBank(*digits, seed=0)
+    script.find_reader(digits, bank, seed=0)
+    (kept,) = shared_data.DATA_DIR.iterdir()
+    kept.write_bytes(kept.read_bytes()[:1000])
+    script.find_reader(digits, bank, seed=0)
+    assert "is damaged and is made anew" in capsys.readouterr().out
+    kept.unlink()
+    shared_data.DATA_DIR.rmdir()
+    shared_data.DATA_DIR.write_text("a file where the folder should be")
+    script.find_reader(digits, bank, seed=0)
+    assert "could not be kept" in capsys.readouterr().out
 
 
 def test_accuracies_count_glyphs_and_whole_answers():
@@ -93,12 +109,12 @@ def test_run_leaves_table_and_pictures_and_resumes_early_stopping(tmp_path, monk
     assert {"model.keras", "samples.png", "samples.gif", "curves.png", "misread.csv", "results.json"} <= files
     results = json.loads((part / "results.json").read_text())
     history = shared_run.read_history(part / "history.csv")
-    assert results["best_val_loss"] == min(history["val_loss"])
+    assert results["val_loss"] == min(history["val_loss"])
     assert 0 < results["mean_glyph_mse"] < results["constant_mse"]
     with open(tmp_path / "run" / "table4.csv") as file:
         (row,) = csv.DictReader(file)
     assert row["configuration"] == name
-    assert float(row["best_val_loss"]) == results["best_val_loss"]
+    assert float(row["val_loss"]) == results["val_loss"]
     with open(part / "misread.csv") as file:
         counts = [list(map(int, row[1:])) for row in list(csv.reader(file))[1:]]
     assert np.sum(counts) == 3 * 24
@@ -114,6 +130,20 @@ def test_run_leaves_table_and_pictures_and_resumes_early_stopping(tmp_path, monk
     for metric, value in unbroken.items():
         if not metric.endswith("_seconds"):
             assert resumed[metric] == value, metric
+
+
+def test_a_run_that_had_stopped_early_is_not_trained_further(tmp_path, monkeypatch):
+    """With a learning rate of 0 nothing gets better, so that training stops after the second epoch."""
+    monkeypatch.setattr(script, "READER_EPOCHS", 1)
+    monkeypatch.setattr(script, "LEARNING_RATE", 0.0)
+    run(tmp_path, "--epochs", "5", "--patience", "1")
+    part = tmp_path / "run" / "encoders1_decoders2_units16"
+    before = (part / "history.csv").read_text()
+    assert len(before.splitlines()) == 3
+    (part / "results.json").unlink()
+    run(tmp_path, "--epochs", "7", "--patience", "1", "--resume")
+    assert (part / "history.csv").read_text() == before
+    assert (part / "results.json").exists()
 
 
 def test_replay_brings_back_patience_and_learning_rate(tmp_path):
