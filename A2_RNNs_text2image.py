@@ -8,6 +8,17 @@ Model: Sutskever et al., "Sequence to Sequence Learning with Neural Networks", 2
 of the three glyphs of the answer. The loss is the mean squared error over pixels in [0, 1]. Nobody can foretell a
 handwriting from an expression, so the best that can be drawn is the mean of all glyphs of the right character; its
 error, `mean_glyph_mse`, is the floor. `constant_mse` is that of one picture for each position, which needs no query.
+
+Data: all 20,000 sums and differences of two numbers 0..99; digits from MNIST, which keras.datasets fetches once or
+`--mnist` names, else drawn ones.
+
+Writes `runs/A2_RNNs_text2image/`: settings.json, results.json, table4.csv (ours beside the report's), and for each
+configuration, `encoders<n>_decoders<n>_units<n>/`: history.csv, curves.png (figure 15), samples/epoch_NNN.png,
+samples.gif, samples.png (figure 14), misread.csv (what the reader took for what), results.json (of the best epoch),
+model.keras, checkpoint/. The reader itself is kept in `data/`.
+
+Departs from the report: the split is shuffled, queries are padded in front, the output is a sigmoid; answers are drawn
+anew each epoch, from other digits than those of the validation; what is drawn is read back.
 """
 
 import csv
@@ -345,7 +356,11 @@ def save_table(run):
 
 
 def main(argv=None):
-    """Train the configurations that are asked for and not yet done, and return the numbers of table 4."""
+    """Train the configurations that are asked for and not yet done, and return the numbers of table 4.
+
+    Raises:
+        InputError: as `shared_run.Run`, `shared_data.find_digits` and `shared_blocks.split_expressions`.
+    """
     parser = shared_run.command_line(__file__, epochs=EPOCHS, batch_size=BATCH_SIZE, limit=LIMIT, unit="expressions")
     positive = shared_run.positive
     parser.add_argument("--encoders", type=positive, help="encoder LSTMs of one configuration (all five of table 4)")

@@ -123,7 +123,11 @@ def slerp(start, end, steps):
 
 
 def main(argv=None):
-    """Train, write the run folder, and return the final metrics as a dict of numbers."""
+    """Train, write the run folder, and return the final metrics as a dict of numbers.
+
+    Raises:
+        InputError: as `shared_data.find_images` and `shared_run.Run`.
+    """
     args = shared_run.command_line(__file__, epochs=EPOCHS, batch_size=BATCH_SIZE, limit=LIMIT).parse_args(argv)
     keras.utils.set_random_seed(args.seed)
     images, source = shared_data.find_images(args.data, IMAGE_SIZE, args.limit, args.seed)

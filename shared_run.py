@@ -569,19 +569,24 @@ def draw_curves(path, histories, panels, title):
     rows = ceil(len(panels) / columns_wide)
     figure = Figure(figsize=(4.5 * columns_wide, 3.5 * rows + 0.3), dpi=DPI, layout="constrained")
     figure.suptitle(title, fontsize=10)
+    alone = len(histories) == 1
     for index, (heading, columns) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, columns_wide, index + 1)
         for label, history in histories.items():
+            epochs = np.array(history["epoch"]) + 1
+            marker = "." if len(epochs) < 20 else None
             for column in columns:
-                name = column if len(histories) == 1 else label
-                epochs = np.array(history["epoch"]) + 1
-                (line,) = axes.plot(epochs, history[column], marker="." if len(epochs) < 20 else None, label=name)
+                (line,) = axes.plot(epochs, history[column], marker=marker, label=column if alone else label)
                 if f"val_{column}" in history:
-                    axes.plot(epochs, history[f"val_{column}"], "--", color=line.get_color(), label=f"{name}, held out")
+                    held_out = f"{column}, held out" if alone else None
+                    axes.plot(epochs, history[f"val_{column}"], "--", color=line.get_color(), label=held_out)
         axes.set(title=heading, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        if alone:
+            axes.legend(fontsize=8)
+    if not alone:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=8)
     figure.savefig(path)
 
 
