@@ -3,7 +3,7 @@
 import argparse
 import copy
 import csv
-import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -225,6 +225,9 @@ class Run:
                 each time, to the file `name` of the run folder, `text` in its title; None writes none.
             best: metric by whose smallest value `checkpoint/best.weights.h5` is kept, such as "val_loss"; None keeps
                 the last epoch's weights alone.
+
+        Raises:
+            InputError: the folder cannot be written, or TensorBoard is asked for and not installed.
         """
         make_folder(self.folder / "checkpoint")
         callbacks = [
@@ -238,6 +241,8 @@ class Run:
             callbacks.append(Samples(self.folder / "samples", save_samples))
         callbacks.append(Checkpoint(self.folder, best))
         if self.args.tensorboard:
+            if not importlib.util.find_spec("tensorboard"):
+                raise InputError("--tensorboard: needs the package of that name (pip install tensorboard).")
             callbacks.append(keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False))
         return callbacks
 

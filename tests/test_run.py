@@ -167,6 +167,12 @@ def test_captioned_pictures_need_not_fill_the_last_row(tmp_path):
     assert Image.open(tmp_path / "figure.png").size == (600, 255)  # two rows
 
 
+def test_tensorboard_is_asked_for_in_one_line(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="pip install tensorboard"):
+        open_run(tensorboard=True).callbacks(batches=None)
+
+
 def test_history_is_cut_to_the_checkpoint(tmp_path):
     path = tmp_path / "history.csv"
     path.write_text("epoch,loss,val_loss\n0,3.5,NA\n1,2.5,NA\n2,1.5,NA\n")
