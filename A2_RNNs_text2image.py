@@ -251,14 +251,8 @@ def run_configuration(run, configuration, data, banks, reader):
 
     def save_samples(name, text):
         drawn = generate(model, asked[shown])
-        rows = [real[shown], shared_run.to_uint8(drawn, low=0, high=1)]  # expected above generated
-        stacked = np.concatenate([np.concatenate(np.moveaxis(row, 1, 0), axis=-1) for row in rows], axis=1)
-        texts = (shared_blocks.to_texts(t) for t in (queries[validation_rows][shown], true[shown], read(reader, drawn)))
-        captions = [
-            (f"{query.strip()} = {answer.strip()}, read {seen.strip()}", answer == seen)
-            for query, answer, seen in zip(*texts, strict=True)
-        ]
-        shared_run.save_captioned(part.folder / name, stacked, captions, part.title(text), columns=6)
+        texts = [shared_blocks.to_texts(t) for t in (queries[validation_rows][shown], true[shown], read(reader, drawn))]
+        save_expected_above_drawn(part.folder / name, real[shown], drawn, texts, part.title(text))
 
     initial_epoch = part.restore(model)
     stopped = part.has_stopped("val_loss", args.patience)
@@ -300,6 +294,25 @@ def run_configuration(run, configuration, data, banks, reader):
         diversity=diversity(drawn, real, true),
         **yardsticks(banks[0], answers[train_rows], true, real),
     )
+
+
+def save_expected_above_drawn(path, real, drawn, texts, title):
+    """Write a figure of real answers (count, 3, 28, 28), uint8, above those drawn, in [0, 1].
+
+    Args:
+        path: file to write.
+        real: see above.
+        drawn: see above.
+        texts: lists of the queries, of their true answers, and of what the reader reads in `drawn`.
+        title: of the figure.
+    """
+    rows = (real, shared_run.to_uint8(drawn, low=0, high=1))
+    stacked = np.concatenate([np.concatenate(np.moveaxis(row, 1, 0), axis=-1) for row in rows], axis=1)
+    captions = [
+        (f"{query.strip()} = {answer.strip()}, read {seen.strip()}", answer == seen)
+        for query, answer, seen in zip(*texts, strict=True)
+    ]
+    shared_run.save_captioned(path, stacked, captions, title, columns=6)
 
 
 def accuracies(name, seen, true):
