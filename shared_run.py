@@ -205,13 +205,14 @@ class Run:
         Returns:
             The number of epochs behind it, which is `fit`'s `initial_epoch`; the history is cut to these.
         """
-        checkpoints = sorted((self.folder / "checkpoint").glob("epoch_*.weights.h5"))
+        paths = (self.folder / "checkpoint").glob("epoch_*.weights.h5")
+        checkpoints = {int(re.search(r"epoch_(\d+)", path.name)[1]): path for path in paths}
         if not checkpoints:
             (self.folder / "history.csv").unlink(missing_ok=True)
             return 0
+        epochs = max(checkpoints)
         model.optimizer.build(model.trainable_variables)
-        model.load_weights(checkpoints[-1])
-        epochs = int(re.search(r"epoch_(\d+)", checkpoints[-1].name)[1])
+        model.load_weights(checkpoints[epochs])
         trim_history(self.folder / "history.csv", epochs)
         print(f"Resumed after epoch {epochs}.")
         return epochs
@@ -298,9 +299,9 @@ def make_folder(folder):
 def numbered_folders(first):
     """Return {1: `first`, n: `<first>_n`} of those folders that exist and hold anything."""
     found = {}
-    for folder in first.parent.glob("*/"):
+    for folder in first.parent.glob("*"):
         match = re.fullmatch(rf"{re.escape(first.name)}(?:_(\d+))?", folder.name)
-        if match and any(folder.iterdir()):
+        if match and folder.is_dir() and any(folder.iterdir()):
             found[int(match[1] or 1)] = folder
     return found
 
