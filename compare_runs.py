@@ -60,8 +60,8 @@ def compare_curves(runs, out):
     histories = {name: shared_run.read_history(folder / "history.csv") for name, folder in runs.items()}
     common = set.intersection(*(set(history) for history in histories.values())) - NOT_CURVES
     panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
-    data = " and ".join({json.loads((folder / "settings.json").read_text())["data"] for folder in runs.values()})
-    shared_run.draw_curves(out / "curves.png", histories, panels, f"training (solid) and held out (dashed); {data}")
+    title = f"training (solid) and held out (dashed); {shared_run.read_sources(runs.values())}"
+    shared_run.draw_curves(out / "curves.png", histories, panels, title)
 
 
 def compare_pictures(folders, out):

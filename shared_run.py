@@ -178,7 +178,7 @@ class Run:
         part.source = source
         make_folder(part.folder)
         settings = part.folder / "settings.json"
-        started_on = json.loads(settings.read_text())["data"] if settings.exists() else source
+        started_on = read_sources([part.folder]) if settings.exists() else source
         if started_on != source:
             raise InputError(f"{part.folder}: was started on {started_on}, not {source}.")
         write_json(settings, {"data": source})
@@ -497,6 +497,11 @@ def read_history(path):
         rows = list(csv.DictReader(file))
     filled = [name for name in rows[0] if rows[0][name] != "NA"] if rows else []
     return {name: [float(row[name]) for row in rows] for name in filled}
+
+
+def read_sources(folders):
+    """Return the text that says what the data of several run folders, or parts of runs, are."""
+    return " and ".join(sorted({json.loads((folder / "settings.json").read_text())["data"] for folder in folders}))
 
 
 def trim_history(path, epochs):

@@ -356,8 +356,7 @@ def draw_figures(run):
             continue
         folders = sorted(results, reverse=True)
         histories = {folder.name: shared_run.read_history(folder / "history.csv") for folder in folders}
-        data = " and ".join({json.loads((folder / "settings.json").read_text())["data"] for folder in folders})
-        title = f"{run.name}: training (solid) and test (dashed); {data}"
+        title = f"{run.name}: training (solid) and test (dashed); {shared_run.read_sources(folders)}"
         shared_run.draw_curves(run.folder / name, histories, panels, title)
         if pattern == "text_*":
             shares = {float(folder.name.removeprefix("text_")): results[folder] for folder in folders}
