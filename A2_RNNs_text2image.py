@@ -22,8 +22,6 @@ anew each epoch, from other digits than those of the validation; what is drawn i
 """
 
 import csv
-import json
-import os
 import zlib
 
 import keras
@@ -100,26 +98,25 @@ def find_reader(train_digits, bank, seed):
     """
     reader = build_reader()
     name = shared_data.digest(*map(zlib.crc32, train_digits), reader.to_json(), seed, READER_EPOCHS, READER_BATCH_SIZE)
-    path = shared_data.DATA_DIR / f"digit_reader_{name}.weights.h5"
+    path = shared_data.DATA_DIR / f"digit_reader_{name}.npz"
+    reader.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     if path.exists():
         try:
-            reader.load_weights(path)
+            shared_run.load_state(path, reader)
             return reader
-        except (OSError, ValueError):
-            print(f"Warning: {path} is damaged and is made anew.")
+        except shared_data.InputError as error:
+            print(f"Warning: {error} It is made anew.")
     train_reader(reader, train_digits, bank, seed)
-    unfinished = path.with_name(f"unfinished_{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        reader.save_weights(unfinished, overwrite=True)
-        os.replace(unfinished, path)
+        shared_run.save_state(path, reader)
     except OSError as error:
         print(f"Warning: the reader could not be kept in {path.parent} ({error.strerror}); the run goes on without.")
     return reader
 
 
 def train_reader(reader, train_digits, bank, seed):
-    """Train the reader on all digits and, as often as each of them, on minus signs and blanks; see `find_reader`."""
+    """Train the compiled reader on all digits and, as often as each, on minus signs and blanks; see `find_reader`."""
     print("Training the digit reader, once.")
     signs = shared_blocks.to_tokens(["-", " "]).repeat(len(train_digits[1]) // 10)
     pictures = np.concatenate([train_digits[0], bank.draw(signs, np.random.default_rng(seed))])
@@ -127,7 +124,6 @@ def train_reader(reader, train_digits, bank, seed):
     batches = shared_run.Batches(
         (pictures, characters), np.arange(len(pictures)), READER_BATCH_SIZE, lambda x, y, rng: (scale(x), y)
     )
-    reader.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     reader.fit(
         batches,
         epochs=READER_EPOCHS,
@@ -274,7 +270,7 @@ def run_configuration(run, configuration, data, banks, reader):
         ],
         verbose=part.verbose,
     )
-    model.load_weights(part.folder / "checkpoint" / "best.weights.h5")
+    part.restore_best(model)
     model.save(part.folder / "model.keras")
     save_samples("samples.png", "expected above generated")
     drawn = generate(model, asked)
@@ -352,7 +348,7 @@ def save_table(run):
     table = {}
     for path in sorted(run.folder.glob("encoders*/results.json")):
         name = path.parent.name
-        table[name] = json.loads(path.read_text())
+        table[name] = shared_run.read_json(path)
         if name in REPORT:
             table[name]["report_val_loss"], table[name]["report_val_mae"] = REPORT[name]
     with open(run.folder / "table4.csv", "w", newline="") as file:

@@ -151,7 +151,7 @@ def main(argv=None):
         initial_epoch=run.restore(gan),
         shuffle=False,  # Batches orders itself, by seed and epoch
         callbacks=[
-            shared_run.GANWatch(lambda: generator(noise), low=-1, high=1),
+            shared_run.GANWatch(run.folder, lambda: generator(noise), low=-1, high=1),
             *run.callbacks(batches=batches, save_samples=save_samples),
         ],
         verbose=run.verbose,

@@ -11,7 +11,6 @@ Writes to `runs/comparison/`, or the folder that `--out` names:
 
 import argparse
 import csv
-import json
 import os
 from pathlib import Path
 
@@ -77,7 +76,7 @@ def compare_pictures(folders, out):
 
 def compare_results(runs, out):
     """Write the final numbers as a table, and print it as Markdown."""
-    results = {name: json.loads((folder / "results.json").read_text()) for name, folder in runs.items()}
+    results = {name: shared_run.read_json(folder / "results.json") for name, folder in runs.items()}
     names = list(dict.fromkeys(name for numbers in results.values() for name in numbers))
     with open(out / "results.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, ["run", *names])

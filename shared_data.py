@@ -1,21 +1,22 @@
 """Pictures in, as uint8 arrays: a folder, a `.npy` file or MNIST; where there are none, drawn faces and digits."""
 
 import hashlib
+import io
 import os
 import sys
-import tempfile
-import zipfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
+from PIL import Image
 
 DATA_DIR = Path(__file__).resolve().parent / "data"
 CELEBA_DIR = DATA_DIR / "celeba"  # pictures put here are used when no --data is given
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+MAX_PIXELS = 2**27  # of a picture in a folder; a damaged header can claim any number
 CENTRE_CROP = True  # False squashes pictures that are not square, as the report did
 DRAWN_FACES = 2_000  # pictures in the stand-in set
 DRAWN_DIGITS = {"train": 20_000, "test": 4_000}
@@ -101,22 +102,30 @@ def list_images(folder):
 def open_array(path):
     """Return a `.npy` file's uint8 (count, height, width, 3), memory-mapped; raise `InputError` if it holds no such."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = np.lib.format.open_memmap(path, mode="r")  # refuses pickles and archives
+    except Exception as error:  # nearly anything, of a damaged file
         raise InputError(f"{path}: not a readable .npy file of plain numbers ({error}).") from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path}: an archive of arrays; wanted is a .npy file of one.")
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3 or 0 in array.shape:
         raise InputError(f"{path}: holds {array.dtype} {array.shape}; wanted is uint8 (count, height, width, 3).")
     return array
 
 
 def read_image(path):
-    """Return the picture in a file as upright uint8 (height, width, 3) RGB, or None if it cannot be read."""
+    """Return the picture in a file as upright uint8 (height, width, 3) RGB, or None if it cannot be read.
+
+    Raises:
+        InputError: the file has gone.
+    """
     try:
         # Reading and decoding apart also works for names that are not ASCII on Windows.
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data)) as header:  # decodes nothing yet
+            if header.width * header.height > MAX_PIXELS:
+                return None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: has gone while the pictures were read.") from error
+    except Exception:  # nearly anything, of a damaged file
         return None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
@@ -163,7 +172,9 @@ def convert_once(path, files, items, read, size, limit):
             print(f"Warning: {cache} is damaged and is made anew.")
     images = convert(path, items, read, size)
     try:
-        write_cache(cache, images)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(cache) as unfinished, open(unfinished, "wb") as file:
+            np.save(file, images)
         for old in set(DATA_DIR.glob(f"{family}_*.npy")) - {cache}:
             old.unlink()
         return open_array(cache)
@@ -198,16 +209,15 @@ def convert(path, items, read, size):
     return images
 
 
-def write_cache(cache, images):
-    """Write an array under a temporary name and rename it, so that no reader ever sees half of it."""
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache.parent, prefix=f".{cache.stem}_", delete=False) as file:
-        try:
-            np.save(file, images)
-            os.replace(file.name, cache)
-        except OSError:
-            os.unlink(file.name)
-            raise
+@contextmanager
+def written_whole(path):
+    """Give another path to write to, and rename it to `path` in the end: nobody, at no moment, finds half a file."""
+    unfinished = path.with_name(f"unfinished_{os.getpid()}_{path.name}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def digest(*parts):
@@ -272,7 +282,7 @@ def load_digits(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             train, test = ((file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test"))
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # nearly anything, of a damaged file
         raise InputError(f"{path}: not a readable MNIST .npz file ({error}).") from error
     for images, labels in (train, test):
         if images.dtype != np.uint8 or images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:

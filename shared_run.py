@@ -20,12 +20,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from shared_data import InputError
+from shared_data import InputError, written_whole
 
 RUNS_DIR = Path(__file__).resolve().parent / "runs"
 MAY_CHANGE = {"EPOCHS", "epochs", "out", "resume", "tensorboard"}  # settings in which a resumed run may differ
 DPI = 100  # dots per inch of every figure
 TITLE_HEIGHT = 28  # pixels above a picture
+GO_ON = "A run that had begun goes on with the same command and --resume."
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -81,15 +82,23 @@ def seed(text):
 
 
 def run_script(main):
-    """Call a script's `main()`; answer what the user can mend, and Ctrl-C, with one line instead of a traceback."""
+    """Call a script's `main()`; answer what the user can mend, and Ctrl-C, with one line instead of a traceback.
+
+    To what the user can mend belongs what the operating system refuses, such as space on a full disk.
+    """
     script = Path(sys.argv[0]).name
     try:
         main()
     except InputError as error:
         print(f"{script}: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        what = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        print(f"{script}: error: {where}{what}. {GO_ON}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
-        print(f"\n{script}: stopped; a run that had begun goes on with the same command and --resume.", file=sys.stderr)
+        print(f"\n{script}: stopped. {GO_ON}", file=sys.stderr)
         sys.exit(130)
 
 
@@ -154,7 +163,7 @@ class Run:
 
     def _require_same(self, settings, may_change):
         """Raise `InputError` that names the first setting in which this run differs from the one in its folder."""
-        before = json.loads((self.folder / "settings.json").read_text())
+        before = read_json(self.folder / "settings.json")
         now = json.loads(json.dumps(settings, default=str))
         if before["script"] != now["script"]:
             raise InputError(f"{self.folder}: is a run of {before['script']}.py.")
@@ -187,7 +196,7 @@ class Run:
     def is_done(self, epochs):
         """Say whether this run or part has ended after it was asked for at least so many epochs."""
         path = self.folder / "results.json"
-        return path.exists() and json.loads(path.read_text())["epochs_asked"] >= epochs
+        return path.exists() and read_json(path)["epochs_asked"] >= epochs
 
     def has_stopped(self, metric, patience):
         """Say whether `keras.callbacks.EarlyStopping` on `metric` has ended this run before it was cut off."""
@@ -200,22 +209,33 @@ class Run:
         return f"{self.name}: {text}; {self.source}"
 
     def restore(self, model):
-        """Load the newest checkpoint into the built and compiled `model`, if there is one.
+        """Load the newest whole checkpoint into the built and compiled `model`, if there is one.
 
         Returns:
             The number of epochs behind it, which is `fit`'s `initial_epoch`; the history is cut to these.
+
+        Raises:
+            InputError: there are checkpoints, and every one is damaged.
         """
-        paths = (self.folder / "checkpoint").glob("epoch_*.weights.h5")
-        checkpoints = {int(re.search(r"epoch_(\d+)", path.name)[1]): path for path in paths}
-        if not checkpoints:
-            (self.folder / "history.csv").unlink(missing_ok=True)
-            return 0
-        epochs = max(checkpoints)
-        model.optimizer.build(model.trainable_variables)
-        model.load_weights(checkpoints[epochs])
-        trim_history(self.folder / "history.csv", epochs)
-        print(f"Resumed after epoch {epochs}.")
-        return epochs
+        folder = self.folder / "checkpoint"
+        checkpoints = find_checkpoints(folder)
+        for path, epochs in checkpoints.items():
+            try:
+                load_state(path, model)
+            except InputError as error:
+                print(f"Warning: {error} The one before it is taken.")
+                continue
+            trim_history(self.folder / "history.csv", epochs)
+            print(f"Resumed after epoch {epochs}.")
+            return epochs
+        if checkpoints:
+            raise InputError(f"{folder}: every checkpoint is damaged; leave --resume out to start another run.")
+        (self.folder / "history.csv").unlink(missing_ok=True)
+        return 0
+
+    def restore_best(self, model):
+        """Load the state by the best weights, as `callbacks` kept it, into `model`; raise `InputError` if damaged."""
+        load_state(self.folder / "checkpoint" / "best.npz", model)
 
     def callbacks(self, *, batches, save_samples=None, best=None):
         """Return the callbacks of `fit`, in the order in which an epoch's end needs them: the checkpoint comes last.
@@ -224,8 +244,8 @@ class Run:
             batches: the training `Batches`, shuffled anew each epoch.
             save_samples: function (name, text) that writes a picture of samples, of the same latent points or queries
                 each time, to the file `name` of the run folder, `text` in its title; None writes none.
-            best: metric by whose smallest value `checkpoint/best.weights.h5` is kept, such as "val_loss"; None keeps
-                the last epoch's weights alone.
+            best: metric by whose smallest value `checkpoint/best.npz` is kept, such as "val_loss"; None keeps the last
+                epochs' state alone.
 
         Raises:
             InputError: the folder cannot be written, or TensorBoard is asked for and not installed.
@@ -384,7 +404,7 @@ class Samples(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Write the samples of the untrained model, unless the run is a resumed one."""
-        if not (self.folder / "epoch_000.png").exists():
+        if int(self.model.optimizer.iterations) == 0:
             self.on_epoch_end(-1)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -399,6 +419,7 @@ class GANWatch(keras.callbacks.Callback):
     samples' range (0..1); photographs of faces have about 0.25.
 
     Args:
+        folder: the run folder, whose history tells about the epochs before.
         samples: function without arguments that returns float pictures (count, height, width, 3) from the same noise
             each time.
         low: smallest value that a picture may have.
@@ -406,38 +427,46 @@ class GANWatch(keras.callbacks.Callback):
         patience: epochs of certain discriminator and rising generator loss before the warning.
     """
 
-    def __init__(self, samples, *, low, high, patience=3):
+    def __init__(self, folder, samples, *, low, high, patience=3):
         super().__init__()
+        self.history = folder / "history.csv"
         self.samples = samples
         self.low = low
         self.high = high
         self.patience = patience
-        self.rising = 0
-        self.g_loss = np.inf
 
     def on_epoch_end(self, epoch, logs=None):
         """Judge the samples and the last epoch's `d_accuracy_real`, `d_accuracy_fake`, `g_loss`."""
         samples = (keras.ops.convert_to_numpy(self.samples()).astype(np.float32) - self.low) / (self.high - self.low)
         logs["pixel_std"] = float(np.std(samples, axis=0).mean())
-        certain = min(logs["d_accuracy_real"], logs["d_accuracy_fake"]) > 0.999
-        self.rising = self.rising + 1 if certain and logs["g_loss"] > self.g_loss else 0
-        self.g_loss = logs["g_loss"]
         found = {
             "the samples leave their range": samples.min() < 0 or samples.max() > 1,
             "the samples are flat": np.std(samples, axis=(1, 2)).mean() < 0.05,
             "the samples are all alike": logs["pixel_std"] < 0.05,
-            "the discriminator has won": self.rising >= self.patience,
+            "the discriminator has won": self.discriminator_has_won(logs),
         }
         for text, holds in found.items():
             if holds:
                 print(f"\nWarning: after epoch {epoch + 1} {text}.")
 
+    def discriminator_has_won(self, logs):
+        """Say whether it has been certain, and the generator's loss rising, for `patience` epochs including this."""
+        before = read_history(self.history) if self.history.exists() else {}
+        last = {
+            name: np.array([*before.get(name, []), logs[name]][-self.patience - 1 :])
+            for name in ("d_accuracy_real", "d_accuracy_fake", "g_loss")
+        }
+        certain = np.minimum(last["d_accuracy_real"], last["d_accuracy_fake"])[1:] > 0.999
+        rising = np.diff(last["g_loss"]) > 0
+        return len(rising) == self.patience and bool(np.all(certain & rising))
+
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keep weights and optimiser of the last whole epoch in `checkpoint/epoch_NNN.weights.h5`.
+    """Keep weights and optimiser of the last two whole epochs in `checkpoint/epoch_NNN.npz`.
 
-    It is written under another name and renamed, so that a kill at any moment leaves one that is whole and knows its
-    epoch; `keras.callbacks.BackupAndRestore` writes weights and epoch number to two files in place.
+    They are written under another name and renamed, so that a kill at any moment leaves one that is whole and knows its
+    epoch; `keras.callbacks.BackupAndRestore` writes weights and epoch number to two files in place. The last but one is
+    there in case the disk damages the last.
     """
 
     def __init__(self, folder, best):
@@ -450,19 +479,47 @@ class Checkpoint(keras.callbacks.Callback):
         """Write the checkpoint, unless the loss has become infinite or not a number, and remove the one before."""
         if not np.isfinite(logs["loss"]):
             return
-        checkpoints = self.folder / "checkpoint"
-        path = checkpoints / f"epoch_{epoch + 1:03d}.weights.h5"
+        folder = self.folder / "checkpoint"
         if self.best and logs[self.best] <= min(read_history(self.folder / "history.csv")[self.best]):
-            self.write(checkpoints / "best.weights.h5")
-        self.write(path)
-        for old in set(checkpoints.glob("epoch_*.weights.h5")) - {path}:
-            old.unlink()
+            save_state(folder / "best.npz", self.model)
+        save_state(folder / f"epoch_{epoch + 1:03d}.npz", self.model)
+        for path, epochs in find_checkpoints(folder).items():
+            if epochs not in (epoch, epoch + 1):
+                path.unlink()
 
-    def write(self, path):
-        """Write the model's weights and optimiser to `path` in one stroke."""
-        unfinished = path.with_name("unfinished.weights.h5")
-        self.model.save_weights(unfinished, overwrite=True)
-        os.replace(unfinished, path)
+
+def find_checkpoints(folder):
+    """Return {path: epochs behind it} of the checkpoints in a folder, the newest first."""
+    epochs = {path: int(path.stem.removeprefix("epoch_")) for path in folder.glob("epoch_*.npz")}
+    return dict(sorted(epochs.items(), key=lambda item: -item[1]))
+
+
+def save_state(path, model):
+    """Write weights, random generators and optimiser of a compiled model to an `.npz` file.
+
+    Each array has a CRC-32 in it, so that a damaged file is never taken for a whole one; HDF5, which `save_weights`
+    writes, has none, and crashes the process on a full disk.
+    """
+    arrays = map(keras.ops.convert_to_numpy, state_variables(model))
+    with written_whole(path) as unfinished, open(unfinished, "wb") as file:
+        np.savez(file, *arrays)
+
+
+def load_state(path, model):
+    """Read what `save_state` wrote into a built and compiled model; raise `InputError` if it cannot be read."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [file[name] for name in file.files]
+        for variable, array in zip(state_variables(model), arrays, strict=True):
+            variable.assign(array)
+    except Exception as error:  # nearly anything, of a damaged file
+        raise InputError(f"{path}: is damaged ({error}).") from error
+
+
+def state_variables(model):
+    """Return all variables that the next epoch of a compiled model depends on, in an order that is always the same."""
+    model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables]
 
 
 class Replay(keras.callbacks.Callback):
@@ -492,22 +549,36 @@ class Replay(keras.callbacks.Callback):
 
 
 def read_history(path):
-    """Return the columns of a `history.csv` as {name: list of float}, without columns that were never filled."""
+    """Return the columns of a `history.csv` as {name: list of float}, without columns that were never filled.
+
+    Raises:
+        InputError: it holds something else.
+    """
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     filled = [name for name in rows[0] if rows[0][name] != "NA"] if rows else []
-    return {name: [float(row[name]) for row in rows] for name in filled}
+    try:
+        return {name: [float(row[name]) for row in rows] for name in filled}
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: is damaged ({error}); leave --resume out to start another run.") from error
 
 
 def read_sources(folders):
     """Return the text that says what the data of several run folders, or parts of runs, are."""
-    return " and ".join(sorted({json.loads((folder / "settings.json").read_text())["data"] for folder in folders}))
+    return " and ".join(sorted({read_json(folder / "settings.json")["data"] for folder in folders}))
 
 
 def trim_history(path, epochs):
-    """Cut a `history.csv` to its first `epochs` epochs, since a kill can fall between history and checkpoint."""
+    """Cut a `history.csv` to its first `epochs` epochs, since a kill can fall between history and checkpoint.
+
+    Raises:
+        InputError: what is left is no history of so many epochs.
+    """
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[: epochs + 1]))
+    with written_whole(path) as unfinished:
+        unfinished.write_text("".join(lines[: epochs + 1]))
+    if len(read_history(path).get("epoch", [])) != epochs:
+        raise InputError(f"{path}: has not all of the {epochs} epochs; leave --resume out to start another run.")
 
 
 def to_uint8(images, low, high):
@@ -610,4 +681,13 @@ def write_gif(path, frames):
 
 def write_json(path, content):
     """Write `content` as indented JSON; paths and other objects become text."""
-    path.write_text(json.dumps(content, indent=2, default=str) + "\n")
+    with written_whole(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=2, default=str) + "\n")
+
+
+def read_json(path):
+    """Return the content of a JSON file; raise `InputError` if it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: is damaged ({error}); leave --resume out to start another run.") from error

@@ -27,7 +27,6 @@ other digits than the test's; no expression is on both sides; accuracy per epoch
 
 import argparse
 import csv
-import json
 from collections import Counter
 
 import keras
@@ -351,7 +350,7 @@ def draw_figures(run):
         "image_*_plain": "image_accuracy_plain.png",
     }
     for pattern, name in figures.items():
-        results = {path.parent: json.loads(path.read_text()) for path in run.folder.glob(f"{pattern}/results.json")}
+        results = {path.parent: shared_run.read_json(path) for path in run.folder.glob(f"{pattern}/results.json")}
         if not results:
             continue
         folders = sorted(results, reverse=True)

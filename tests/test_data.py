@@ -6,6 +6,7 @@ import pickle
 import cv2
 import numpy as np
 import pytest
+from conftest import Trap
 from PIL import Image
 
 import shared_data
@@ -133,16 +134,6 @@ def test_array_file(tmp_path):
     assert shared_data.load_images(tmp_path / "pictures.npy", 6).shape == (5, 6, 6, 3)
 
 
-class Trap:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), "w"))
-
-
 def test_bad_sources_are_named_in_one_line(tmp_path):
     (tmp_path / "empty").mkdir()
     unreadable = write_pictures(tmp_path / "unreadable", 1)
@@ -166,7 +157,7 @@ def test_bad_sources_are_named_in_one_line(tmp_path):
         "objects.npy": "not a readable .npy file",
         "pickle.npy": "not a readable .npy file",
         "text.npy": "not a readable .npy file",
-        "archive.npy": "an archive of arrays",
+        "archive.npy": "not a readable .npy file",
         "photo.jpg": "no such folder or .npy file",
     }
     for name, message in expected.items():

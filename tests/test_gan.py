@@ -131,19 +131,25 @@ def test_slerp_stays_on_the_sphere_in_equal_angles():
     np.testing.assert_allclose(cosines, cosines[0], atol=1e-6)
 
 
-def watch(samples, epochs):
-    """Return what a `GANWatch` prints and logs for `samples` over epochs of (accuracy, generator's loss)."""
-    watcher = shared_run.GANWatch(lambda: samples, low=-1, high=1)
+def watch(folder, samples, epochs):
+    """Return what a `GANWatch` prints and logs for `samples` over epochs of (accuracy, generator's loss).
+
+    Each epoch has a watch of its own, as if the run had been cut off after every one.
+    """
+    history = folder / "history.csv"
+    history.write_text("d_accuracy_real,d_accuracy_fake,g_loss\n")
     for epoch, (accuracy, g_loss) in enumerate(epochs):
         logs = {"d_accuracy_real": accuracy, "d_accuracy_fake": accuracy, "g_loss": g_loss}
-        watcher.on_epoch_end(epoch, logs)
+        shared_run.GANWatch(folder, lambda: samples, low=-1, high=1).on_epoch_end(epoch, logs)
+        with open(history, "a") as file:
+            file.write(f"{accuracy},{accuracy},{g_loss}\n")
     return logs
 
 
-def test_the_watch_is_quiet_when_all_is_well_and_plain_when_not(capsys):
+def test_the_watch_is_quiet_when_all_is_well_and_plain_when_not(tmp_path, capsys):
     rng = np.random.default_rng(0)
     good = rng.uniform(-1, 1, (8, 16, 16, 3))
-    logs = watch(good, [(0.8, 1.0), (0.8, 2.0), (0.8, 3.0), (0.8, 4.0)])
+    logs = watch(tmp_path, good, [(0.8, 1.0), (0.8, 2.0), (0.8, 3.0), (0.8, 4.0)])
     assert capsys.readouterr().out == ""
     assert logs["pixel_std"] == pytest.approx(np.std(good / 2, axis=0).mean(), rel=1e-4)
     troubles = {
@@ -152,12 +158,14 @@ def test_the_watch_is_quiet_when_all_is_well_and_plain_when_not(capsys):
         "leave their range": 1.5 * good,
     }
     for words, samples in troubles.items():
-        watch(samples, [(0.8, 1.0)])
+        watch(tmp_path, samples, [(0.8, 1.0)])
         out = capsys.readouterr().out
         assert words in out
         assert out.count("Warning") == 1
-    watch(good, [(1.0, 1.0), (1.0, 2.0), (1.0, 3.0), (1.0, 4.0)])
+    watch(tmp_path, good, [(0.9, 1.0), (1.0, 2.0), (1.0, 3.0), (1.0, 4.0)])
     assert "after epoch 4 the discriminator has won" in capsys.readouterr().out
+    watch(tmp_path, good, [(1.0, 1.0), (1.0, 2.0), (0.9, 3.0), (1.0, 4.0), (1.0, 3.5)])
+    assert capsys.readouterr().out == ""
 
 
 def test_resumed_run_equals_an_unbroken_one_and_can_be_compared(small, tmp_path):

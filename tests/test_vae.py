@@ -105,6 +105,8 @@ def test_run_from_another_folder_leaves_the_expected_files(run_script, tmp_path)
     folder = tmp_path / "elsewhere" / "here"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == {
+        "checkpoint/epoch_001.npz",
+        "checkpoint/epoch_002.npz",
         "settings.json",
         "history.csv",
         "results.json",
@@ -117,7 +119,6 @@ def test_run_from_another_folder_leaves_the_expected_files(run_script, tmp_path)
         "interpolation.png",
         "encoder.keras",
         "decoder.keras",
-        "checkpoint/epoch_002.weights.h5",
     }
     assert [path.name for path in folder.parent.iterdir()] == ["here"]
     encoder = keras.saving.load_model(folder / "encoder.keras")
@@ -141,7 +142,7 @@ def test_resumed_run_equals_an_unbroken_one(tmp_path, capsys):
     # As a kill between history and checkpoint leaves it: a row too many, and a checkpoint half written.
     with open(tmp_path / "broken" / "history.csv", "a") as file:
         file.write("1,9,9,9,9,9,9,9\n")
-    (tmp_path / "broken" / "checkpoint" / "unfinished.weights.h5").write_bytes(b"half a checkpoint")
+    (tmp_path / "broken" / "checkpoint" / "unfinished_1_epoch_002.npz").write_bytes(b"half a checkpoint")
     resumed = script.main([*flags, "--epochs", "3", "--out", str(tmp_path / "broken"), "--resume"])
     assert "Resumed after epoch 1" in capsys.readouterr().out
     histories = [shared_run.read_history(tmp_path / name / "history.csv") for name in ("unbroken", "broken")]
