@@ -26,7 +26,7 @@ import zlib
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 import shared_blocks
 import shared_data
@@ -140,7 +140,7 @@ def scale(pictures):
 
 def read(reader, pictures):
     """Return the characters that the reader sees: pictures (..., 28, 28) in [0, 1] -> tokens (...)."""
-    seen = reader.predict(pictures.reshape(-1, *GLYPH_SHAPE), batch_size=500, verbose=0)
+    seen = shared_run.predict(reader, pictures.reshape(-1, *GLYPH_SHAPE))
     return seen.argmax(-1).reshape(pictures.shape[:-2])
 
 
@@ -156,14 +156,9 @@ class ReadBack(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Add `glyph_accuracy` and `answer_accuracy` to what the later callbacks see."""
-        right = read(self.reader, generate(self.model, self.queries)) == self.answers
+        right = read(self.reader, shared_run.predict(self.model, self.queries)) == self.answers
         logs["glyph_accuracy"] = float(right.mean())
         logs["answer_accuracy"] = float(right.all(axis=1).mean())
-
-
-def generate(model, queries):
-    """Return the pictures (count, 3, 28, 28) in [0, 1] that the model draws for one-hot queries (count, 5, 13)."""
-    return np.concatenate([ops.convert_to_numpy(model(queries[i : i + 500])) for i in range(0, len(queries), 500)])
 
 
 def yardsticks(bank, train_answers, answers, pictures):
@@ -240,13 +235,14 @@ def run_configuration(run, configuration, data, banks, reader):
         metrics=[keras.metrics.MeanAbsoluteError(name="mae")],
         **shared_blocks.fast_lstm(STEPS_PER_EXECUTION),
     )
-    real = np.concatenate([np.rint(255 * batch[1]).astype(np.uint8) for batch in validation])
+    drawn_for_validation = (validation.whole(index)[1] for index in range(len(validation)))
+    real = np.concatenate([np.rint(255 * pictures).astype(np.uint8) for pictures in drawn_for_validation])
     asked, true = shared_blocks.to_one_hot(queries[validation_rows]), answers[validation_rows]
     watched = np.random.default_rng(args.seed).permutation(len(asked))[:WATCHED]
     shown = watched[:SAMPLES]
 
     def save_samples(name, text):
-        drawn = generate(model, asked[shown])
+        drawn = shared_run.predict(model, asked[shown])
         texts = [shared_blocks.to_texts(t) for t in (queries[validation_rows][shown], true[shown], read(reader, drawn))]
         save_expected_above_drawn(part.folder / name, real[shown], drawn, texts, part.title(text))
 
@@ -273,7 +269,7 @@ def run_configuration(run, configuration, data, banks, reader):
     part.restore_best(model)
     model.save(part.folder / "model.keras")
     save_samples("samples.png", "expected above generated")
-    drawn = generate(model, asked)
+    drawn = shared_run.predict(model, asked)
     seen = read(reader, drawn)
     save_misread(part, true, seen)
     part.finish(

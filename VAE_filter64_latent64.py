@@ -135,7 +135,7 @@ def main(argv=None):
         verbose=run.verbose,
     )
 
-    z_mean = encoder.predict(scale(images[held_out_rows]), verbose=0)["z_mean"]
+    z_mean = shared_run.predict(encoder, scale(images[held_out_rows]))["z_mean"]
     shown = min(8, len(z_mean))
     faces_over_reconstructions = np.concatenate([images[held_out_rows[:shown]], decode(z_mean[:shown])])
     run.save_grid("reconstructions.png", faces_over_reconstructions, "held-out faces, reconstructed", columns=shown)

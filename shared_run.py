@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -23,7 +24,14 @@ from PIL import Image
 from shared_data import InputError, written_whole
 
 RUNS_DIR = Path(__file__).resolve().parent / "runs"
-MAY_CHANGE = {"EPOCHS", "epochs", "out", "resume", "tensorboard"}  # settings in which a resumed run may differ
+MAY_CHANGE = {
+    "EPOCHS",
+    "distribute",
+    "epochs",
+    "out",
+    "resume",
+    "tensorboard",
+}  # settings in which a resumed run may differ
 DPI = 100  # dots per inch of every figure
 TITLE_HEIGHT = 28  # pixels above a picture
 GO_ON = "A run that had begun goes on with the same command and --resume."
@@ -63,6 +71,7 @@ def command_line(script, *, epochs, batch_size, limit, unit="pictures"):
     parser.add_argument("--out", help=f"run folder (runs/{script.stem}/); numbered if it is taken")
     parser.add_argument("--seed", type=seed, default=0, help="seed of everything random (%(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on with the newest run after its last whole epoch")
+    parser.add_argument("--distribute", action="store_true", help="share batches out to all devices (JAX backend)")
     parser.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard as well")
     return parser
 
@@ -107,11 +116,41 @@ def constants(module_globals):
     return {name: value for name, value in module_globals.items() if name.isupper() and not isinstance(value, type)}
 
 
+def distribute():
+    """Share every later batch out to all devices, of this machine or of all that the environment names.
+
+    The environment is `KERAS_DISTRIBUTION_JOB_ADDRESSES`, `..._NUM_PROCESSES` and `..._PROCESS_ID`, as
+    `keras.distribution.initialize` documents it. No model may have been built before.
+
+    Raises:
+        InputError: the backend is not JAX, the only one for which Keras can do it.
+    """
+    if keras.backend.backend() != "jax":
+        raise InputError("--distribute: needs the JAX backend (pip install jax, and set KERAS_BACKEND=jax).")
+    if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
+        keras.distribution.initialize()
+    # Batches gives each process its part.
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+    devices, processes, process = shares()
+    print(f"Batches are shared out to {devices} devices; this is process {process} of {processes}.")
+
+
+def shares():
+    """Return how many devices and how many processes a batch is shared out to, and the number of this process."""
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return 1, 1, 0
+    import jax  # an optional dependency, without which nothing is distributed
+
+    return distribution.device_mesh.devices.size, jax.process_count(), jax.process_index()
+
+
 class Run:
     """The folder of one run, and what is written to it.
 
     A new run gets a folder of its own: `runs/<script>/`, or `<folder>_2` and so on where that is taken. A resumed one
-    goes on in the newest of these, and only with the settings that it was started with (but for `MAY_CHANGE`).
+    goes on in the newest of these, and only with the settings that it was started with (but for `MAY_CHANGE`). Of the
+    processes of a distributed run, which all do the same, the first keeps the folder; the others throw theirs away.
 
     Attributes:
         folder: `pathlib.Path` of the run folder.
@@ -119,7 +158,8 @@ class Run:
         source: text that says what the data are.
 
     Raises:
-        InputError: the folder cannot be written; there is nothing to resume, or it was started with other settings.
+        InputError: the folder cannot be written; there is nothing to resume, or it was started with other settings;
+            as `distribute`.
     """
 
     def __init__(self, script, args, constants, source, may_change=()):
@@ -135,6 +175,8 @@ class Run:
         self.name = Path(script).stem
         self.args = args
         self.source = source
+        if args.distribute:
+            distribute()
         backend = keras.backend.backend()
         settings = {
             "script": self.name,
@@ -157,6 +199,8 @@ class Run:
             self._require_same(settings, MAY_CHANGE.union(may_change))
         else:
             raise InputError(f"{first}: no run to resume; leave --resume out to start one.")
+        if shares()[2] > 0:
+            self._move_to_temporary_folder()
         make_folder(self.folder)
         write_json(self.folder / "settings.json", settings)
         print(f"Run folder: {self.folder}")
@@ -174,6 +218,14 @@ class Run:
                     raise InputError(f"{self.folder}: was started with {name} {old}, not {new}.")
         if before["data"] != now["data"]:
             raise InputError(f"{self.folder}: was started on {before['data']}, not {now['data']}.")
+
+    def _move_to_temporary_folder(self):
+        """Go on in a copy of the folder, if there is one, that goes when the process ends."""
+        self.temporary = tempfile.TemporaryDirectory()
+        folder = Path(self.temporary.name) / self.folder.name
+        if self.args.resume:
+            shutil.copytree(self.folder, folder)
+        self.folder = folder
 
     def part(self, name, source):
         """Return part `name` of this run, with a folder of its own in the run folder, trained and resumed by itself.
@@ -329,6 +381,9 @@ def numbered_folders(first):
 class Batches(keras.utils.PyDataset):
     """Batches of rows of arrays that may lie on disk; nothing is copied but the batch.
 
+    In a distributed run each process gets its part of every batch; one that the devices cannot share out evenly is
+    filled up with rows of its own.
+
     Args:
         arrays: tuple of arrays (count, ...), indexed by lists of row numbers.
         rows: numbers of the rows that belong to this set.
@@ -350,6 +405,15 @@ class Batches(keras.utils.PyDataset):
         return ceil(len(self.rows) / self.batch_size)
 
     def __getitem__(self, index):
+        """Return this process's part of batch `index` as a tuple."""
+        batch = self.whole(index)
+        devices, processes, process = shares()
+        if devices == 1:
+            return batch
+        rows = np.resize(np.arange(len(batch[0])), devices * ceil(len(batch[0]) / devices))
+        return tuple(part[np.split(rows, processes)[process]] for part in batch)
+
+    def whole(self, index):
         """Return batch `index` of the current order as a tuple."""
         start = index * self.batch_size
         rows = self.order[start : start + self.batch_size]
@@ -546,6 +610,16 @@ class Replay(keras.callbacks.Callback):
         for row in range(len(history.get("epoch", []))):
             for callback in self.callbacks:
                 callback.on_epoch_end(row, {name: values[row] for name, values in history.items()})
+
+
+def predict(model, inputs, batch_size=500):
+    """Return a model's outputs for an array, as NumPy, in every process all of them.
+
+    `Model.predict` would give each process of a distributed run its part, and not let it read that.
+    """
+    batches = (inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size))
+    outputs = [keras.tree.map_structure(keras.ops.convert_to_numpy, model(batch)) for batch in batches]
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *outputs)
 
 
 def read_history(path):

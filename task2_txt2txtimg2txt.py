@@ -164,7 +164,7 @@ def run_text(run, queries, answers, share):
     model = build_text_model()
     compile_model(model, **shared_blocks.fast_lstm(STEPS_PER_EXECUTION))
     train(part, model, batches, watched, args.epochs)
-    predicted = model.predict(shared_blocks.to_one_hot(queries[test_rows]), batch_size=500, verbose=0).argmax(-1)
+    predicted = shared_run.predict(model, shared_blocks.to_one_hot(queries[test_rows])).argmax(-1)
     save_errors(part, *(shared_blocks.to_texts(t) for t in (queries[test_rows], answers[test_rows], predicted)))
     finish(part, args.epochs, answers[test_rows], predicted)
 
@@ -198,8 +198,8 @@ def run_image(run, queries, answers, name, augmented, banks, digits):
     model = (build_flatten_model if name == "flatten" else build_convolution_model)(augmented)
     compile_model(model)
     train(part, model, batches, watched, epochs)
-    predicted = model.predict(watched, verbose=0).argmax(-1)
-    pictures = np.concatenate([watched[index][0] for index in range(len(watched))])
+    pictures = np.concatenate([watched.whole(index)[0] for index in range(len(watched))])
+    predicted = shared_run.predict(model, pictures).argmax(-1)
     texts = [shared_blocks.to_texts(tokens) for tokens in (queries[test_rows], answers[test_rows], predicted)]
     draw_answers(part, pictures, *texts)
     finish(part, epochs, answers[test_rows], predicted)

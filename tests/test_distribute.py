@@ -1,0 +1,115 @@
+"""Batches shared out to two devices, and to two processes: the losses of one."""
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import shared_run
+import VAE_filter64_latent32 as script
+
+FLAGS = ["--limit", "42", "--epochs", "2"]  # 40 to train on, so that every batch of 8 divides by two
+START = """
+from pathlib import Path
+import VAE_filter64_latent32 as script, shared_data, shared_run
+shared_data.CELEBA_DIR = Path("nowhere")
+script.FILTERS = 8
+shared_run.run_script(lambda: script.main({flags!r}))
+"""
+needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs the package jax")
+
+
+def start(out, *flags, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", START.format(flags=[*FLAGS, "--out", str(out), *flags])],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "jax", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def history_of(process, folder):
+    printed = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, printed
+    history = shared_run.read_history(folder / "history.csv")
+    history.pop("seconds")
+    return history, printed
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def history_of_one(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    return history_of(start(folder), folder)[0]
+
+
+def assert_same(history, history_of_one):
+    assert history.keys() == history_of_one.keys()
+    for name, values in history_of_one.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@needs_jax
+def test_two_devices_give_the_losses_of_one(history_of_one, tmp_path):
+    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    history, printed = history_of(start(tmp_path / "two", "--distribute", **environment), tmp_path / "two")
+    assert "shared out to 2 devices; this is process 0 of 1" in printed
+    assert_same(history, history_of_one)
+
+
+@needs_jax
+def test_two_processes_give_the_losses_of_one_and_resume(history_of_one, tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    for flags in (["--epochs", "1"], ["--resume"]):
+        processes = [
+            start(
+                tmp_path / "run",
+                "--distribute",
+                *flags,
+                KERAS_DISTRIBUTION_JOB_ADDRESSES=address,
+                KERAS_DISTRIBUTION_NUM_PROCESSES="2",
+                KERAS_DISTRIBUTION_PROCESS_ID=str(index),
+            )
+            for index in (0, 1)
+        ]
+        (history, _), (_, printed) = (history_of(process, tmp_path / "run") for process in processes)
+        assert "this is process 1 of 2" in printed
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert_same(history, history_of_one)
+
+
+def test_other_backends_say_what_to_set(monkeypatch):
+    monkeypatch.setattr("keras.backend.backend", lambda: "tensorflow")
+    with pytest.raises(shared_run.InputError, match="set KERAS_BACKEND=jax"):
+        script.main(["--distribute"])
+
+
+def test_predictions_in_parts_are_the_whole():
+    encoder = script.build_encoder()
+    pictures = np.random.default_rng(0).random((5, 64, 64, 3), np.float32)
+    whole = encoder.predict(pictures, verbose=0)
+    parts = shared_run.predict(encoder, pictures, batch_size=2)
+    assert parts.keys() == whole.keys()
+    for name, values in whole.items():
+        np.testing.assert_allclose(parts[name], values, atol=1e-5)
+
+
+def test_batches_that_do_not_divide_are_filled_up(monkeypatch):
+    batches = shared_run.Batches((np.arange(10),), np.arange(10), batch_size=7)
+    parts = []
+    for process in (0, 1):
+        monkeypatch.setattr(shared_run, "shares", lambda process=process: (4, 2, process))
+        parts.append([batches[index][0].tolist() for index in range(len(batches))])
+    assert parts == [[[0, 1, 2, 3], [7, 8]], [[4, 5, 6, 0], [9, 7]]]
