@@ -33,6 +33,7 @@ EPOCHS = 50
 BATCH_SIZE = 8
 LEARNING_RATE = 1e-3
 BETA = 8.0  # the report's weight: it summed KL over its batch of 8 and averaged the rest; 1.0 is the plain lower bound
+PRECISION = shared_blocks.fast_precision()  # of the convolutions; weights, losses and pictures are float32
 LIMIT = 20_000  # pictures
 HELD_OUT = 0.05  # share of the pictures that is never trained on
 ACTIVE_VARIANCE = 0.01  # a latent unit is active above it: Burda et al., "Importance Weighted Autoencoders", 2016
@@ -43,7 +44,7 @@ INTERPOLATION_STEPS = 9
 def build_encoder():
     """Return the encoder: float (batch, 64, 64, 3) in [0, 1] -> {"z_mean", "z_log_var"}, each (batch, LATENT_DIM)."""
     conv_net = shared_blocks.build_conv_net(
-        image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), outputs=2 * LATENT_DIM, filters=FILTERS
+        image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), outputs=2 * LATENT_DIM, filters=FILTERS, dtype=PRECISION
     )
     z_mean, z_log_var = ops.split(conv_net.output, 2, axis=-1)
     return keras.Model(inputs=conv_net.input, outputs={"z_mean": z_mean, "z_log_var": z_log_var}, name="encoder")
@@ -52,7 +53,11 @@ def build_encoder():
 def build_decoder():
     """Return the decoder: float (batch, LATENT_DIM) -> (batch, 64, 64, 3) in [0, 1]."""
     return shared_blocks.build_deconv_net(
-        image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), latent_dim=LATENT_DIM, filters=FILTERS, name="decoder"
+        image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
+        latent_dim=LATENT_DIM,
+        filters=FILTERS,
+        dtype=PRECISION,
+        name="decoder",
     )
 
 

@@ -3,12 +3,11 @@
 from math import ceil
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 from keras import layers
 
-from shared_data import InputError
+from shared_data import InputError, draw_sign
 
 
 def fast_lstm(steps_per_execution):
@@ -215,14 +214,3 @@ class GlyphBank:
         """Return tokens (...) as pictures, uint8 (..., 28, 28), each glyph picked at random by `rng`."""
         picks = (rng.random(tokens.shape, np.float32) * self.counts[tokens]).astype(np.int64)
         return self.glyphs[self.starts[tokens] + np.minimum(picks, self.counts[tokens] - 1)]
-
-
-def draw_sign(sign, rng):
-    """Return "+" or "-" as anti-aliased lines with jittered ends, uint8 (28, 28), white on black."""
-    canvas = np.zeros((GLYPH_SIZE, GLYPH_SIZE), np.uint8)
-    lines = [[(6, 14), (22, 14)], [(14, 6), (14, 22)]] if sign == "+" else [[(6, 14), (22, 14)]]
-    thickness = int(rng.integers(2, 4))
-    for line in lines:
-        start, end = np.rint((np.array(line) + rng.normal(0, 1.2, (2, 2))) * 16).astype(int).tolist()
-        cv2.line(canvas, start, end, 255, thickness, cv2.LINE_AA, 4)  # ends in sixteenths of a pixel
-    return canvas

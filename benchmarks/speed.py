@@ -1,0 +1,351 @@
+"""Time of a training step of every model beside plain Keras and plain PyTorch; prints Markdown tables.
+
+    python benchmarks/speed.py                   # all, some ten minutes on two cores
+    python benchmarks/speed.py gan text          # only these; --help lists the names
+    python benchmarks/speed.py --rounds 3        # fewer repetitions
+
+What stands in one row is measured in one run, in turn, so that a machine that slows down slows all of it; the numbers
+are medians over the rounds, and everything is compiled before. Beside each time stands the share of the float32 matrix
+peak that it amounts to: the multiplications and additions that the layers need, by that time, by the rate of a large
+matrix product, which is measured in turn with the rest. PyTorch is left out where it is not installed.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from math import prod
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+from keras import layers
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import A2_RNNs_text2image as text2image_script
+import GAN_filter128_latent256 as gan_script
+import shared_blocks
+import shared_data
+import shared_run
+import task2_txt2txtimg2txt as arithmetic_script
+import VAE_filter64_latent32 as vae_script
+
+try:
+    import in_pytorch
+except ModuleNotFoundError:
+    in_pytorch = None
+
+MATRIX = 3_000  # rows and columns of the matrices whose product gives the peak
+CELEBA_SHAPE = (218, 178, 3)
+PICTURES = 500  # in the folder that is converted
+
+
+class Contest:
+    """What is to be timed side by side.
+
+    Args:
+        name: of the row.
+        ours: function to time.
+        plain: pair of what Keras does in its place, in words, and the function.
+        torch: function that does it in PyTorch, or None.
+        steps: training steps that each of the functions makes.
+        operations: floating-point operations of one step, or None.
+    """
+
+    def __init__(self, name, ours, plain, torch=None, steps=1, operations=None):
+        self.name = name
+        self.plain = plain[0]
+        self.functions = {"ours": ours, "plain": plain[1]} | ({"torch": torch} if torch else {})
+        self.steps = steps
+        self.operations = operations
+
+
+def multiply_adds(model):
+    """Return the multiply-add operations of a functional model's layers for one example, forward."""
+    total = 0
+    for layer in model.layers:
+        weights = sum(prod(weight.shape) for weight in layer.trainable_weights if len(weight.shape) > 1)
+        match layer:
+            case layers.Conv2DTranspose():
+                total += weights * prod(layer.input.shape[1:3])
+            case layers.Conv2D():
+                total += weights * prod(layer.output.shape[1:3])
+            case layers.ConvLSTM2D():
+                total += weights * prod(layer.input.shape[1:4])
+            case layers.LSTM():
+                total += weights * layer.input.shape[1]
+            case layers.Dense():
+                total += weights * prod(layer.output.shape[1:-1])
+    return total
+
+
+def training_operations(batch_size, *models):
+    """Return the floating-point operations of a training step: forward, and twice that backward."""
+    return 2 * 3 * batch_size * sum(map(multiply_adds, models))
+
+
+def vae_contest(filters, batch_size, precision):
+    """Return the contest of a VAE with so many filters."""
+    images = shared_data.draw_faces(batch_size, vae_script.IMAGE_SIZE, seed=0)
+
+    def build(precision):
+        vae_script.FILTERS, vae_script.PRECISION = filters, precision
+        vae = vae_script.VAE(vae_script.build_encoder(), vae_script.build_decoder(), vae_script.BETA, seed=0)
+        vae.compile(optimizer=keras.optimizers.Adam(vae_script.LEARNING_RATE))
+        return vae
+
+    ours, plain = build(precision), build("float32")
+    return Contest(
+        f"VAE, {filters} filters, batch {batch_size}, {precision}",
+        lambda: ours.train_on_batch(images),
+        ("`train_on_batch` in float32", lambda: plain.train_on_batch(images)),
+        in_pytorch and in_pytorch.vae_step(images, filters, vae_script.LATENT_DIM),
+        operations=training_operations(batch_size, plain.encoder, plain.decoder),
+    )
+
+
+def gan_contest():
+    """Return the contest of the GAN."""
+    whole, half = gan_script.BATCH_SIZE, gan_script.BATCH_SIZE // 2
+    images = shared_data.draw_faces(whole, gan_script.IMAGE_SIZE, seed=0)
+    gan = gan_script.GAN(gan_script.build_generator(), gan_script.build_discriminator(), seed=0)
+    gan.compile(optimizer=gan_adam())
+    return Contest(
+        f"GAN, {gan_script.FILTERS} filters, batch {whole}, {gan_script.PRECISION}",
+        lambda: gan.train_on_batch(images),
+        (f"two-step `train_on_batch`, the discriminator on {half} + {half}", two_steps(images, half)),
+        in_pytorch and in_pytorch.gan_step(images, gan_script.FILTERS, gan_script.LATENT_DIM),
+        operations=training_operations(whole, gan.generator, gan.discriminator, gan.discriminator),
+    )
+
+
+def two_steps(images, judged):
+    """Return a function that makes one step of the textbook loop, in float32.
+
+    The discriminator learns from `judged` real and as many generated pictures in two calls of `train_on_batch`, then
+    the generator from a batch through the frozen discriminator.
+    """
+    precision, gan_script.PRECISION = gan_script.PRECISION, "float32"
+    generator, discriminator = gan_script.build_generator(), gan_script.build_discriminator()
+    gan_script.PRECISION = precision
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    discriminator.compile(optimizer=gan_adam(), loss=loss)
+    both = keras.Sequential([generator, discriminator])
+    both.compile(optimizer=gan_adam(), loss=loss)
+    rng = np.random.default_rng(0)
+    ones, zeros = np.ones((len(images), 1), np.float32), np.zeros((len(images), 1), np.float32)
+
+    def step():
+        noise = rng.standard_normal((len(images), gan_script.LATENT_DIM), np.float32)
+        fake = generator.predict_on_batch(noise[:judged])
+        discriminator.trainable = True
+        discriminator.train_on_batch(gan_script.scale(images[:judged]), ones[:judged])
+        discriminator.train_on_batch(fake, zeros[:judged])
+        discriminator.trainable = False
+        both.train_on_batch(noise, ones)
+
+    return step
+
+
+def gan_adam():
+    """Return the GAN scripts' optimiser."""
+    return keras.optimizers.Adam(gan_script.LEARNING_RATE, beta_1=gan_script.BETA_1)
+
+
+def lstm_contest(name, build, compile_model, options, batches, torch_step):
+    """Return the contest of `fit` as the script calls it with plain `fit` of the same model on the same data.
+
+    Args:
+        name: of the row.
+        build: function that returns the model.
+        compile_model: function (model, **options) that compiles it.
+        options: of the script's own compilation.
+        batches: `shared_run.Batches` of the script.
+        torch_step: function (x, y, batch_size) that returns a function that makes an epoch in PyTorch, or None.
+    """
+    x, y = map(np.concatenate, zip(*(batches[index] for index in range(len(batches))), strict=True))
+    ours, plain = build(), rolled(build())
+    compile_model(ours, **options)
+    compile_model(plain)
+    return Contest(
+        f"{name}, batch {batches.batch_size}",
+        lambda: ours.fit(batches, shuffle=False, verbose=0),
+        ("`fit` on arrays", lambda: plain.fit(x, y, batch_size=batches.batch_size, verbose=0)),
+        torch_step and torch_step(x, y, batches.batch_size),
+        steps=len(batches),
+        operations=training_operations(batches.batch_size, ours),
+    )
+
+
+def rolled(model):
+    """Return a functional model with every LSTM's loop left rolled up, as Keras has it unless told otherwise."""
+
+    def clone(layer):
+        config = layer.get_config()
+        return type(layer).from_config(config | ({"unroll": False} if isinstance(layer, layers.LSTM) else {}))
+
+    return keras.models.clone_model(model, clone_function=clone)
+
+
+def expressions(count):
+    """Return the tokens of `count` random expressions, their rows, and a bank of drawn glyphs."""
+    queries, answers = shared_blocks.sample_expressions(count, seed=0)
+    bank = shared_blocks.GlyphBank(*shared_data.draw_digits(1_000, seed=0), seed=0)
+    return queries, answers, np.arange(count), bank
+
+
+def text_contest():
+    """Return the contest of text to text."""
+    size = arithmetic_script.BATCH_SIZE
+    queries, answers, rows, _ = expressions(200 * size)
+    return lstm_contest(
+        "text to text",
+        arithmetic_script.build_text_model,
+        arithmetic_script.compile_model,
+        shared_blocks.fast_lstm(arithmetic_script.STEPS_PER_EXECUTION),
+        shared_run.Batches((queries, answers), rows, size, arithmetic_script.to_one_hot_batch),
+        in_pytorch and in_pytorch.text_epoch,
+    )
+
+
+def image_contest(name, steps):
+    """Return the contest of image to text by the model "flatten" or "convolution"."""
+    size = arithmetic_script.IMAGE_BATCHES * arithmetic_script.BATCH_SIZE
+    queries, answers, rows, bank = expressions(steps * size)
+
+    def draw(query, answer, rng):
+        return bank.draw(query, rng), shared_blocks.to_one_hot(answer)
+
+    return lstm_contest(
+        f"image to text, {name}",
+        lambda: getattr(arithmetic_script, f"build_{name}_model")(augmented=False),
+        arithmetic_script.compile_model,
+        {},
+        shared_run.Batches((queries, answers), rows, size, draw),
+        in_pytorch and getattr(in_pytorch, f"{name}_epoch"),
+    )
+
+
+def text2image_contest():
+    """Return the contest of text to image, with the first configuration of table 4."""
+    size = text2image_script.BATCH_SIZE
+    queries, answers, rows, bank = expressions(25 * size)
+    configuration = text2image_script.CONFIGURATIONS[0]
+
+    def compile_model(model, **options):
+        model.compile(optimizer="adam", loss="mean_squared_error", metrics=["mae"], **options)
+
+    def draw(query, answer, rng):
+        return shared_blocks.to_one_hot(query), text2image_script.scale(bank.draw(answer, rng))
+
+    return lstm_contest(
+        f"text to image, {'/'.join(map(str, configuration))}",
+        lambda: text2image_script.build_model(*configuration),
+        compile_model,
+        shared_blocks.fast_lstm(text2image_script.STEPS_PER_EXECUTION),
+        shared_run.Batches((queries, answers), rows, size, draw),
+        in_pytorch and in_pytorch.text2image_epoch,
+    )
+
+
+def generator_contest():
+    """Return the contest of drawing all queries as pictures."""
+    queries, _, _, bank = expressions(20_000)
+    rng = np.random.default_rng(0)
+
+    def one_by_one():
+        for query in queries:
+            np.stack([bank.glyphs[bank.starts[token] + rng.integers(bank.counts[token])] for token in query])
+
+    return Contest("drawing all 20,000 queries", lambda: bank.draw(queries, rng), ("one by one", one_by_one))
+
+
+def conversion_contest():
+    """Return the contest of converting a folder of JPEG files of CelebA's size."""
+    folder = tempfile.TemporaryDirectory()
+    for index, face in enumerate(shared_data.draw_faces(PICTURES, CELEBA_SHAPE[0], seed=0)):
+        cv2.imwrite(f"{folder.name}/{index:04d}.jpg", face[:, : CELEBA_SHAPE[1]])
+    files = shared_data.list_images(folder.name)
+
+    def convert():
+        with open(os.devnull, "w") as nowhere:
+            sys.stdout, stdout = nowhere, sys.stdout
+            shared_data.convert(folder, files, shared_data.read_image, vae_script.IMAGE_SIZE)
+            sys.stdout = stdout
+
+    def decode_alone():
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda path: cv2.imread(str(path)), files))
+
+    return Contest(f"converting {PICTURES} JPEG files", convert, ("decoding alone, on all cores", decode_alone))
+
+
+CONTESTS = {
+    "vae": lambda: vae_contest(64, 8, vae_script.PRECISION),
+    "vae128": lambda: vae_contest(128, 64, shared_blocks.fast_precision()),
+    "gan": gan_contest,
+    "text": text_contest,
+    "flatten": lambda: image_contest("flatten", steps=25),
+    "convolution": lambda: image_contest("convolution", steps=2),
+    "text2image": text2image_contest,
+    "generator": generator_contest,
+    "conversion": conversion_contest,
+}
+
+
+def timed(function):
+    """Return the seconds that a call takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def measure(contest, rounds):
+    """Return the median milliseconds of a step of each function, and the matrix peak in operations a second."""
+    a, b = np.random.default_rng(0).random((2, MATRIX, MATRIX), np.float32)
+    functions = contest.functions | {"peak": lambda: a @ b}
+    for function in functions.values():
+        function()
+    times = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            times[name].append(timed(function))
+    peak = 2 * MATRIX**3 / min(times.pop("peak"))
+    return {name: 1000 * statistics.median(values) / contest.steps for name, values in times.items()}, peak
+
+
+def row(contest, rounds):
+    """Return a row of the table, measured now."""
+    times, peak = measure(contest, rounds)
+    cells = []
+    for name in ("ours", "plain", "torch"):
+        if name not in times:
+            cells.append("")
+            continue
+        share = f" ({contest.operations / (times[name] / 1000) / peak:.0%})" if contest.operations else ""
+        cells.append(f"{times[name]:.3g}{share}")
+    faster = min(time for name, time in times.items() if name != "ours") / times["ours"]
+    return f"| {contest.name} | {cells[0]} | {cells[1]}: {contest.plain} | {cells[2]} | {faster:.2f} |"
+
+
+def main(argv=None):
+    """Print the table of the contests that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=list(CONTESTS), help=f"any of {', '.join(CONTESTS)}")
+    parser.add_argument("--rounds", type=shared_run.positive, default=9, help="repetitions (%(default)s)")
+    args = parser.parse_args(argv)
+    if in_pytorch is None:
+        print("PyTorch is not installed (pip install torch); its column is left empty.")
+    print("| ms a step (share of the matrix peak) | ours | plain Keras | plain PyTorch | times the fastest other |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name in args.names:
+        print(row(CONTESTS[name](), args.rounds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
