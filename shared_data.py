@@ -1,6 +1,7 @@
 """Pictures in, as uint8 arrays: a folder, a `.npy` file or MNIST; where there are none, drawn faces and digits."""
 
 import hashlib
+import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = "100000000"
 import cv2
 import keras
 import numpy as np
+from PIL import Image
 
 DATA_DIR = Path(__file__).resolve().parent / "data"
 CELEBA_DIR = DATA_DIR / "celeba"  # pictures put here are used when no --data is given
@@ -118,10 +120,13 @@ def read_image(path):
     """
     try:
         # Reading and decoding apart also works for names that are not ASCII on Windows.
-        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        data = path.read_bytes()
+        if data.startswith(b"\x89PNG"):  # OpenCV takes as much memory as a damaged chunk claims to be long
+            Image.open(io.BytesIO(data)).verify()
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except FileNotFoundError as error:
         raise InputError(f"{path}: has gone while the pictures were read.") from error
-    except (OSError, cv2.error):
+    except Exception:  # nearly anything, of a damaged file
         return None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 

@@ -5,9 +5,10 @@
     python benchmarks/speed.py --rounds 3        # fewer repetitions
 
 What stands in one row is measured in one run, in turn, so that a machine that slows down slows all of it; the numbers
-are medians over the rounds, and everything is compiled before. Beside each time stands the share of the float32 matrix
-peak that it amounts to: the multiplications and additions that the layers need, by that time, by the rate of a large
-matrix product, which is measured in turn with the rest. PyTorch is left out where it is not installed.
+are medians over the rounds, with the fastest behind them, and everything is compiled before. Last in the brackets is
+the share of the float32 matrix peak that the median amounts to: the multiplications and additions that the layers need,
+by that time, by the rate of a large matrix product, which is measured in turn with the rest. PyTorch is left out where
+it is not installed.
 """
 
 import argparse
@@ -306,7 +307,7 @@ def timed(function):
 
 
 def measure(contest, rounds):
-    """Return the median milliseconds of a step of each function, and the matrix peak in operations a second."""
+    """Return the milliseconds of a step of each function, median and fastest, and the peak in operations a second."""
     a, b = np.random.default_rng(0).random((2, MATRIX, MATRIX), np.float32)
     functions = contest.functions | {"peak": lambda: a @ b}
     for function in functions.values():
@@ -316,21 +317,23 @@ def measure(contest, rounds):
         for name, function in functions.items():
             times[name].append(timed(function))
     peak = 2 * MATRIX**3 / min(times.pop("peak"))
-    return {name: 1000 * statistics.median(values) / contest.steps for name, values in times.items()}, peak
+    milliseconds = {name: [1000 * value / contest.steps for value in values] for name, values in times.items()}
+    return {name: (statistics.median(values), min(values)) for name, values in milliseconds.items()}, peak
 
 
 def row(contest, rounds):
     """Return a row of the table, measured now."""
     times, peak = measure(contest, rounds)
-    cells = []
-    for name in ("ours", "plain", "torch"):
-        if name not in times:
-            cells.append("")
-            continue
-        share = f" ({contest.operations / (times[name] / 1000) / peak:.0%})" if contest.operations else ""
-        cells.append(f"{times[name]:.3g}{share}")
-    faster = min(time for name, time in times.items() if name != "ours") / times["ours"]
-    return f"| {contest.name} | {cells[0]} | {cells[1]}: {contest.plain} | {cells[2]} | {faster:.2f} |"
+    cells = dict.fromkeys(("ours", "plain", "torch"), "")
+    for name, (median, fastest) in times.items():
+        share = f", {contest.operations / (median / 1000) / peak:.0%}" if contest.operations else ""
+        cells[name] = f"{median:.3g} ({fastest:.3g}{share})"
+    others = [times[name] for name in times if name != "ours"]
+    ratios = [min(other[index] for other in others) / times["ours"][index] for index in (0, 1)]
+    return (
+        f"| {contest.name} | {cells['ours']} | {cells['plain']}: {contest.plain} | {cells['torch']} "
+        f"| {ratios[0]:.2f} ({ratios[1]:.2f}) |"
+    )
 
 
 def main(argv=None):
@@ -341,7 +344,9 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if in_pytorch is None:
         print("PyTorch is not installed (pip install torch); its column is left empty.")
-    print("| ms a step (share of the matrix peak) | ours | plain Keras | plain PyTorch | times the fastest other |")
+    print(
+        "| ms a step: median (fastest, share of peak) | ours | plain Keras | plain PyTorch | times the fastest other |"
+    )
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in args.names:
         print(row(CONTESTS[name](), args.rounds), flush=True)

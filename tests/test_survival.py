@@ -266,6 +266,17 @@ def test_a_thousand_damaged_pictures_are_read_or_refused(tmp_path):
     assert 100 < read < 900
 
 
+@pytest.mark.parametrize(("suffix", "place", "claim"), [(".png", 33, b"\xbe\0\0\0"), (".bmp", 18, b"\0\x75\0\0" * 2)])
+def test_sizes_that_damaged_headers_claim_take_no_memory(suffix, place, claim, tmp_path):
+    """A chunk of 3 GB; a picture of 29,952 x 29,952 pixels."""
+    content = bytearray(cv2.imencode(suffix, shared_data.draw_faces(1, 48, seed=0)[0])[1].tobytes())
+    content[place : place + len(claim)] = claim
+    (tmp_path / f"picture{suffix}").write_bytes(content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert shared_data.read_image(tmp_path / f"picture{suffix}") is None
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
 def test_a_thousand_damaged_arrays_are_read_or_refused(tmp_path):
     rng = np.random.default_rng(0)
     faces = shared_data.draw_faces(4, 16, seed=0)
