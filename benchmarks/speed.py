@@ -7,8 +7,8 @@
 What stands in one row is measured in one run, in turn, so that a machine that slows down slows all of it; the numbers
 are medians over the rounds, with the fastest behind them, and everything is compiled before. Last in the brackets is
 the share of the float32 matrix peak that the median amounts to: the multiplications and additions that the layers need,
-by that time, by the rate of a large matrix product, which is measured in turn with the rest. PyTorch is left out where
-it is not installed.
+by that time, by the rate of a large matrix product, measured just before. PyTorch is left out where it is not
+installed.
 """
 
 import argparse
@@ -306,24 +306,26 @@ def timed(function):
     return time.perf_counter() - start
 
 
-def measure(contest, rounds):
-    """Return the milliseconds of a step of each function, median and fastest, and the peak in operations a second."""
+def matrix_peak():
+    """Return the floating-point operations a second of a large float32 matrix product, the fastest of five."""
     a, b = np.random.default_rng(0).random((2, MATRIX, MATRIX), np.float32)
-    functions = contest.functions | {"peak": lambda: a @ b}
-    for function in functions.values():
+    return 2 * MATRIX**3 / min(timed(lambda: a @ b) for _ in range(5))
+
+
+def measure(contest, rounds):
+    """Return the milliseconds of a step of each function, median and fastest."""
+    for function in contest.functions.values():
         function()
-    times = {name: [] for name in functions}
+    times = {name: [] for name in contest.functions}
     for _ in range(rounds):
-        for name, function in functions.items():
-            times[name].append(timed(function))
-    peak = 2 * MATRIX**3 / min(times.pop("peak"))
-    milliseconds = {name: [1000 * value / contest.steps for value in values] for name, values in times.items()}
-    return {name: (statistics.median(values), min(values)) for name, values in milliseconds.items()}, peak
+        for name, function in contest.functions.items():
+            times[name].append(1000 * timed(function) / contest.steps)
+    return {name: (statistics.median(values), min(values)) for name, values in times.items()}
 
 
 def row(contest, rounds):
     """Return a row of the table, measured now."""
-    times, peak = measure(contest, rounds)
+    peak, times = matrix_peak(), measure(contest, rounds)
     cells = dict.fromkeys(("ours", "plain", "torch"), "")
     for name, (median, fastest) in times.items():
         share = f", {contest.operations / (median / 1000) / peak:.0%}" if contest.operations else ""
