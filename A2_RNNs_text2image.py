@@ -105,7 +105,8 @@ def find_reader(train_digits, bank, seed):
     name = shared_data.digest(*map(zlib.crc32, train_digits), reader.to_json(), seed, READER_EPOCHS, READER_BATCH_SIZE)
     path = shared_data.DATA_DIR / f"digit_reader_{name}.npz"
     reader.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    if path.exists():
+    one_process = shared_run.shares()[1] == 1  # another process might not have it, and must not train it alone
+    if one_process and path.exists():
         try:
             shared_run.load_state(path, reader)
             return reader

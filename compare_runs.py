@@ -105,4 +105,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    shared_run.run_script(main)
+    shared_run.run_script(main, resumable=False)

@@ -1,20 +1,19 @@
 """Pictures in, as uint8 arrays: a folder, a `.npy` file or MNIST; where there are none, drawn faces and digits."""
 
 import hashlib
-import io
 import os
+import secrets
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 # Read when OpenCV is loaded: a damaged header can claim any size, and memory would be taken for it.
-os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = "100000000"
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")
 
 import cv2
 import keras
 import numpy as np
-from PIL import Image
 
 DATA_DIR = Path(__file__).resolve().parent / "data"
 CELEBA_DIR = DATA_DIR / "celeba"  # pictures put here are used when no --data is given
@@ -63,8 +62,9 @@ def load_images(path, size, limit=20_000):
     """Return the first `limit` pictures of a folder or a `.npy` file at one size.
 
     A folder is searched with all folders below it, in sorted order. Grey, RGBA (its alpha is ignored), 16-bit and
-    EXIF-rotated pictures become upright 8-bit RGB. Pictures that are not square lose their longer ends first
-    (`CENTRE_CROP`). The result is cached in `data/` and made anew when a file, the size or the limit changes.
+    EXIF-rotated pictures become upright 8-bit RGB; damaged ones and those of more than 100 million pixels are skipped.
+    Pictures that are not square lose their longer ends first (`CENTRE_CROP`). The result is cached in `data/` and made
+    anew when a file, the size or the limit changes.
 
     Args:
         path: folder with jpg, jpeg, png, webp or bmp files, or a `.npy` file of uint8 (count, height, width, 3).
@@ -75,7 +75,8 @@ def load_images(path, size, limit=20_000):
         uint8 array (count, size, size, 3), RGB, 0..255, memory-mapped unless `data/` cannot be written.
 
     Raises:
-        InputError: no such path, no (readable) picture in it, or an array of another shape or type.
+        InputError: no such path, no (readable) picture in it, an array of another shape or type, or a file that goes
+            while it is read.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -121,14 +122,21 @@ def read_image(path):
     try:
         # Reading and decoding apart also works for names that are not ASCII on Windows.
         data = path.read_bytes()
-        if data.startswith(b"\x89PNG"):  # OpenCV takes as much memory as a damaged chunk claims to be long
-            Image.open(io.BytesIO(data)).verify()
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        cut_off = data.startswith(b"\x89PNG") and not png_is_whole(data)
+        image = None if cut_off else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except FileNotFoundError as error:
         raise InputError(f"{path}: has gone while the pictures were read.") from error
-    except Exception:  # nearly anything, of a damaged file
+    except (OSError, cv2.error):
         return None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def png_is_whole(data):
+    """Say whether a PNG file is as long as its chunks claim; OpenCV takes memory for all that they claim."""
+    place = 8  # behind the signature; a chunk has its length, a name, content and a checksum of four bytes each
+    while place < len(data):
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
+    return place == len(data)
 
 
 def resize_square(image, size):
@@ -213,7 +221,7 @@ def convert(path, items, read, size):
 @contextmanager
 def written_whole(path):
     """Give another path to write to, and rename it to `path` in the end: nobody, at no moment, finds half a file."""
-    unfinished = path.with_name(f"unfinished_{os.getpid()}_{path.name}")
+    unfinished = path.with_name(f"unfinished_{secrets.token_hex(4)}_{path.name}")
     try:
         yield unfinished
         os.replace(unfinished, path)

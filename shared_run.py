@@ -90,11 +90,16 @@ def seed(text):
     return int(text)
 
 
-def run_script(main):
+def run_script(main, resumable=True):
     """Call a script's `main()`; answer what the user can mend, and Ctrl-C, with one line instead of a traceback.
 
     To what the user can mend belongs what the operating system refuses, such as space on a full disk.
+
+    Args:
+        main: function without required arguments.
+        resumable: whether the script knows `--resume`.
     """
+    how_to_go_on = GO_ON if resumable else ""
     script = Path(sys.argv[0]).name
     try:
         main()
@@ -104,10 +109,10 @@ def run_script(main):
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         what = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
-        print(f"{script}: error: {where}{what}. {GO_ON}", file=sys.stderr)
+        print(f"{script}: error: {where}{what}. {how_to_go_on}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(f"\n{script}: stopped. {GO_ON}", file=sys.stderr)
+        print(f"\n{script}: stopped. {how_to_go_on}", file=sys.stderr)
         sys.exit(130)
 
 
@@ -123,15 +128,23 @@ def distribute():
     `keras.distribution.initialize` documents it. No model may have been built before.
 
     Raises:
-        InputError: the backend is not JAX, the only one for which Keras can do it.
+        InputError: the backend is not JAX, the only one for which Keras can do it; the environment is incomplete; or
+            the processes have not the same number of devices each.
     """
     if keras.backend.backend() != "jax":
         raise InputError("--distribute: needs the JAX backend (pip install jax, and set KERAS_BACKEND=jax).")
     if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
-        keras.distribution.initialize()
+        try:
+            keras.distribution.initialize()
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise InputError(f"--distribute: the processes cannot be joined ({error}).") from error
     # Batches gives each process its part.
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     devices, processes, process = shares()
+    import jax  # an optional dependency
+
+    if jax.local_device_count() * processes != devices:
+        raise InputError("--distribute: every process must have the same number of devices.")
     print(f"Batches are shared out to {devices} devices; this is process {process} of {processes}.")
 
 
@@ -207,7 +220,7 @@ class Run:
 
     def _require_same(self, settings, may_change):
         """Raise `InputError` that names the first setting in which this run differs from the one in its folder."""
-        before = read_json(self.folder / "settings.json")
+        before = read_json(self.folder / "settings.json", "script", "constants", "arguments", "data")
         now = json.loads(json.dumps(settings, default=str))
         if before["script"] != now["script"]:
             raise InputError(f"{self.folder}: is a run of {before['script']}.py.")
@@ -224,14 +237,14 @@ class Run:
         self.temporary = tempfile.TemporaryDirectory()
         folder = Path(self.temporary.name) / self.folder.name
         if self.args.resume:
-            shutil.copytree(self.folder, folder)
+            shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("unfinished_*", "tmp*"))
         self.folder = folder
 
     def part(self, name, source):
         """Return part `name` of this run, with a folder of its own in the run folder, trained and resumed by itself.
 
         Raises:
-            InputError: the part was started on other data than `source` says.
+            InputError: the part was started on other data than `source` says, or its folder is damaged.
         """
         part = copy.copy(self)
         part.name = f"{self.name}/{name}"
@@ -246,12 +259,20 @@ class Run:
         return part
 
     def is_done(self, epochs):
-        """Say whether this run or part has ended after it was asked for at least so many epochs."""
+        """Say whether this run or part has ended after it was asked for at least so many epochs.
+
+        Raises:
+            InputError: its results are damaged.
+        """
         path = self.folder / "results.json"
-        return path.exists() and read_json(path)["epochs_asked"] >= epochs
+        return path.exists() and read_json(path, "epochs_asked")["epochs_asked"] >= epochs
 
     def has_stopped(self, metric, patience):
-        """Say whether `keras.callbacks.EarlyStopping` on `metric` has ended this run before it was cut off."""
+        """Say whether `keras.callbacks.EarlyStopping` on `metric` has ended this run before it was cut off.
+
+        Raises:
+            InputError: the history is damaged.
+        """
         path = self.folder / "history.csv"
         values = read_history(path).get(metric, []) if path.exists() else []
         return len(values) > 0 and len(values) - 1 - int(np.argmin(values)) >= patience
@@ -267,7 +288,7 @@ class Run:
             The number of epochs behind it, which is `fit`'s `initial_epoch`; the history is cut to these.
 
         Raises:
-            InputError: there are checkpoints, and every one is damaged.
+            InputError: every checkpoint is damaged, or there is none although epochs have been finished.
         """
         folder = self.folder / "checkpoint"
         checkpoints = find_checkpoints(folder)
@@ -282,12 +303,22 @@ class Run:
             return epochs
         if checkpoints:
             raise InputError(f"{folder}: every checkpoint is damaged; leave --resume out to start another run.")
-        (self.folder / "history.csv").unlink(missing_ok=True)
+        history = self.folder / "history.csv"
+        if history.exists() and len(read_history(history).get("epoch", [])) > 1:  # one row: killed before it was saved
+            raise InputError(f"{folder}: no checkpoint to go on with; leave --resume out to start another run.")
+        history.unlink(missing_ok=True)
         return 0
 
     def restore_best(self, model):
-        """Load the state by the best weights, as `callbacks` kept it, into `model`; raise `InputError` if damaged."""
-        load_state(self.folder / "checkpoint" / "best.npz", model)
+        """Load the best epoch's state, as `callbacks` kept it, into `model`.
+
+        Raises:
+            InputError: it is damaged, or no epoch's loss was a number.
+        """
+        path = self.folder / "checkpoint" / "best.npz"
+        if not path.exists():
+            raise InputError(f"{path}: was never written; if the loss was not a number, try a lower learning rate.")
+        load_state(path, model)
 
     def callbacks(self, *, batches, save_samples=None, best=None):
         """Return the callbacks of `fit`, in the order in which an epoch's end needs them: the checkpoint comes last.
@@ -339,6 +370,9 @@ class Run:
 
         Returns:
             dict: the metrics of that epoch and those given.
+
+        Raises:
+            InputError: the history is damaged.
         """
         history = read_history(self.folder / "history.csv")
         draw_curves(self.folder / "curves.png", {self.name: history}, panels, self.title("curves"))
@@ -539,8 +573,13 @@ class Checkpoint(keras.callbacks.Callback):
         self.folder = folder
         self.best = best
 
+    def on_train_begin(self, logs=None):
+        """Remove what a kill has left unfinished."""
+        for path in (self.folder / "checkpoint").glob("unfinished_*"):
+            path.unlink()
+
     def on_epoch_end(self, epoch, logs=None):
-        """Write the checkpoint, unless the loss has become infinite or not a number, and remove the one before."""
+        """Write the checkpoint, unless the loss has become infinite or not a number, and keep one before it."""
         if not np.isfinite(logs["loss"]):
             return
         folder = self.folder / "checkpoint"
@@ -563,6 +602,9 @@ def save_state(path, model):
 
     Each array has a CRC-32 in it, so that a damaged file is never taken for a whole one; HDF5, which `save_weights`
     writes, has none, and crashes the process on a full disk.
+
+    Raises:
+        OSError: as of any file that cannot be written.
     """
     arrays = map(keras.ops.convert_to_numpy, state_variables(model))
     with written_whole(path) as unfinished, open(unfinished, "wb") as file:
@@ -570,18 +612,25 @@ def save_state(path, model):
 
 
 def load_state(path, model):
-    """Read what `save_state` wrote into a built and compiled model; raise `InputError` if it cannot be read."""
+    """Read what `save_state` wrote into a built and compiled model.
+
+    Raises:
+        InputError: the file is damaged, or another model's; this one is as it was before.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = [file[name] for name in file.files]
-        for variable, array in zip(state_variables(model), arrays, strict=True):
-            variable.assign(array)
     except Exception as error:  # nearly anything, of a damaged file
         raise InputError(f"{path}: is damaged ({error}).") from error
+    variables = state_variables(model)
+    if [variable.shape for variable in variables] != [array.shape for array in arrays]:
+        raise InputError(f"{path}: holds another model.")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
 
 
 def state_variables(model):
-    """Return all variables that the next epoch of a compiled model depends on, in an order that is always the same."""
+    """Build the optimiser and return all variables that the next epoch depends on, in the same order every time."""
     model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]
 
@@ -615,8 +664,10 @@ class Replay(keras.callbacks.Callback):
 def predict(model, inputs, batch_size=500):
     """Return a model's outputs for an array, as NumPy, in every process all of them.
 
-    `Model.predict` would give each process of a distributed run its part, and not let it read that.
+    In a distributed run `Model.predict` would give each process its part, and not let it read that.
     """
+    if shares()[0] == 1:
+        return model.predict(inputs, batch_size=batch_size, verbose=0)
     batches = (inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size))
     outputs = [keras.tree.map_structure(keras.ops.convert_to_numpy, model(batch)) for batch in batches]
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *outputs)
@@ -628,18 +679,18 @@ def read_history(path):
     Raises:
         InputError: it holds something else.
     """
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    filled = [name for name in rows[0] if rows[0][name] != "NA"] if rows else []
     try:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        filled = [name for name in rows[0] if rows[0][name] != "NA"] if rows else []
         return {name: [float(row[name]) for row in rows] for name in filled}
-    except (TypeError, ValueError) as error:
+    except (csv.Error, TypeError, ValueError) as error:
         raise InputError(f"{path}: is damaged ({error}); leave --resume out to start another run.") from error
 
 
 def read_sources(folders):
     """Return the text that says what the data of several run folders, or parts of runs, are."""
-    return " and ".join(sorted({read_json(folder / "settings.json")["data"] for folder in folders}))
+    return " and ".join(sorted({read_json(folder / "settings.json", "data")["data"] for folder in folders}))
 
 
 def trim_history(path, epochs):
@@ -648,9 +699,9 @@ def trim_history(path, epochs):
     Raises:
         InputError: what is left is no history of so many epochs.
     """
-    lines = path.read_text().splitlines(keepends=True)
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     with written_whole(path) as unfinished:
-        unfinished.write_text("".join(lines[: epochs + 1]))
+        unfinished.write_bytes(b"".join(lines[: epochs + 1]))
     if len(read_history(path).get("epoch", [])) != epochs:
         raise InputError(f"{path}: has not all of the {epochs} epochs; leave --resume out to start another run.")
 
@@ -759,9 +810,13 @@ def write_json(path, content):
         unfinished.write_text(json.dumps(content, indent=2, default=str) + "\n")
 
 
-def read_json(path):
-    """Return the content of a JSON file; raise `InputError` if it is damaged."""
+def read_json(path, *keys):
+    """Return the dict in a JSON file; raise `InputError` if it is damaged or has not all the `keys`."""
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path}: is damaged ({error}); leave --resume out to start another run.") from error
+        content = json.loads(path.read_text())
+        missing = [key for key in keys if key not in content]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: is damaged ({error}).") from error
+    if missing:
+        raise InputError(f"{path}: is damaged (has no {missing[0]}).")
+    return content

@@ -44,46 +44,49 @@ def to_pictures(images, divisor, shift):
     return pictures.contiguous(memory_format=torch.channels_last)
 
 
-def vae_step(images, filters, latent_dim):
-    """Return a function that makes one training step of the VAE."""
+def vae_epoch(images, batch_size, filters, latent_dim):
+    """Return a function that trains the VAE on all pictures, uint8 (count, 64, 64, 3), once."""
     encoder, decoder = conv_net(filters, 2 * latent_dim), deconv_net(filters, latent_dim, nn.Sigmoid())
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()])
 
-    def step():
-        pictures = to_pictures(images, 255, 0)
-        z_mean, z_log_var = encoder(pictures).chunk(2, dim=1)
-        z = z_mean + torch.exp(z_log_var / 2) * torch.randn_like(z_mean)
-        reconstruction = F.binary_cross_entropy(decoder(z), pictures, reduction="sum") / len(images)
-        kl = -0.5 * (1 + z_log_var - z_mean**2 - z_log_var.exp()).sum() / len(images)
-        optimizer.zero_grad()
-        (reconstruction + 8 * kl).backward()
-        optimizer.step()
+    def train():
+        for start in range(0, len(images), batch_size):
+            pictures = to_pictures(images[start : start + batch_size], 255, 0)
+            z_mean, z_log_var = encoder(pictures).chunk(2, dim=1)
+            z = z_mean + torch.exp(z_log_var / 2) * torch.randn_like(z_mean)
+            reconstruction = F.binary_cross_entropy(decoder(z), pictures, reduction="sum") / batch_size
+            kl = -0.5 * (1 + z_log_var - z_mean**2 - z_log_var.exp()).sum() / batch_size
+            optimizer.zero_grad()
+            (reconstruction + 8 * kl).backward()
+            optimizer.step()
 
-    return step
+    return train
 
 
-def gan_step(images, filters, latent_dim):
-    """Return a function that makes one training step of the GAN, as PyTorch's own DCGAN example makes it."""
+def gan_epoch(images, batch_size, filters, latent_dim):
+    """Return a function that trains the GAN as PyTorch's own DCGAN example does, on all pictures once."""
     generator, discriminator = deconv_net(filters, latent_dim, nn.Tanh()), conv_net(filters, 1)
     optimizers = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (discriminator, generator)]
-    ones, zeros = torch.ones(len(images), 1), torch.zeros(len(images), 1)
+    ones, zeros = torch.ones(batch_size, 1), torch.zeros(batch_size, 1)
 
-    def step():
-        fake = generator(torch.randn(len(images), latent_dim))
-        optimizers[0].zero_grad()
-        real_loss = F.binary_cross_entropy_with_logits(discriminator(to_pictures(images, 127.5, 1)), ones)
-        fake_loss = F.binary_cross_entropy_with_logits(discriminator(fake.detach()), zeros)
-        (real_loss + fake_loss).backward()
-        optimizers[0].step()
-        optimizers[1].zero_grad()
-        F.binary_cross_entropy_with_logits(discriminator(fake), ones).backward()
-        optimizers[1].step()
+    def train():
+        for start in range(0, len(images), batch_size):
+            real = to_pictures(images[start : start + batch_size], 127.5, 1)
+            fake = generator(torch.randn(batch_size, latent_dim))
+            optimizers[0].zero_grad()
+            real_loss = F.binary_cross_entropy_with_logits(discriminator(real), ones)
+            fake_loss = F.binary_cross_entropy_with_logits(discriminator(fake.detach()), zeros)
+            (real_loss + fake_loss).backward()
+            optimizers[0].step()
+            optimizers[1].zero_grad()
+            F.binary_cross_entropy_with_logits(discriminator(fake), ones).backward()
+            optimizers[1].step()
 
-    return step
+    return train
 
 
 class Decoder(nn.Module):
-    """Three steps of stacked LSTMs over a repeated code, and a dense layer on each."""
+    """An LSTM of three steps over a repeated code, and a dense layer on each."""
 
     def __init__(self, units, outputs):
         super().__init__()

@@ -12,12 +12,14 @@ installed.
 """
 
 import argparse
+import io
 import os
 import statistics
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from math import prod
 from pathlib import Path
 
@@ -55,7 +57,7 @@ class Contest:
         plain: pair of what Keras does in its place, in words, and the function.
         torch: function that does it in PyTorch, or None.
         steps: training steps that each of the functions makes.
-        operations: floating-point operations of one step, or None.
+        operations: floating-point operations of one step, or None; a dict if those of "ours", "plain", "torch" differ.
     """
 
     def __init__(self, name, ours, plain, torch=None, steps=1, operations=None):
@@ -63,7 +65,7 @@ class Contest:
         self.plain = plain[0]
         self.functions = {"ours": ours, "plain": plain[1]} | ({"torch": torch} if torch else {})
         self.steps = steps
-        self.operations = operations
+        self.operations = operations if isinstance(operations, dict) else dict.fromkeys(self.functions, operations)
 
 
 def multiply_adds(model):
@@ -90,9 +92,10 @@ def training_operations(batch_size, *models):
     return 2 * 3 * batch_size * sum(map(multiply_adds, models))
 
 
-def vae_contest(filters, batch_size, precision):
+def vae_contest(filters, batch_size, precision, steps):
     """Return the contest of a VAE with so many filters."""
-    images = shared_data.draw_faces(batch_size, vae_script.IMAGE_SIZE, seed=0)
+    images = shared_data.draw_faces(steps * batch_size, vae_script.IMAGE_SIZE, seed=0)
+    batches = shared_run.Batches((images,), np.arange(len(images)), batch_size)
 
     def build(precision):
         vae_script.FILTERS, vae_script.PRECISION = filters, precision
@@ -103,25 +106,35 @@ def vae_contest(filters, batch_size, precision):
     ours, plain = build(precision), build("float32")
     return Contest(
         f"VAE, {filters} filters, batch {batch_size}, {precision}",
-        lambda: ours.train_on_batch(images),
-        ("`train_on_batch` in float32", lambda: plain.train_on_batch(images)),
-        in_pytorch and in_pytorch.vae_step(images, filters, vae_script.LATENT_DIM),
+        lambda: ours.fit(batches, shuffle=False, verbose=0),
+        ("`fit` on an array, float32", lambda: plain.fit(images, batch_size=batch_size, verbose=0)),
+        in_pytorch and in_pytorch.vae_epoch(images, batch_size, filters, vae_script.LATENT_DIM),
+        steps=steps,
         operations=training_operations(batch_size, plain.encoder, plain.decoder),
     )
 
 
-def gan_contest():
+def gan_contest(steps):
     """Return the contest of the GAN."""
     whole, half = gan_script.BATCH_SIZE, gan_script.BATCH_SIZE // 2
-    images = shared_data.draw_faces(whole, gan_script.IMAGE_SIZE, seed=0)
+    images = shared_data.draw_faces(steps * whole, gan_script.IMAGE_SIZE, seed=0)
+    batches = shared_run.Batches((images,), np.arange(len(images)), whole)
     gan = gan_script.GAN(gan_script.build_generator(), gan_script.build_discriminator(), seed=0)
     gan.compile(optimizer=gan_adam())
+    step = two_steps(images[:whole], half)
+    generator, discriminator = (2 * multiply_adds(network) for network in (gan.generator, gan.discriminator))
     return Contest(
         f"GAN, {gan_script.FILTERS} filters, batch {whole}, {gan_script.PRECISION}",
-        lambda: gan.train_on_batch(images),
-        (f"two-step `train_on_batch`, the discriminator on {half} + {half}", two_steps(images, half)),
-        in_pytorch and in_pytorch.gan_step(images, gan_script.FILTERS, gan_script.LATENT_DIM),
-        operations=training_operations(whole, gan.generator, gan.discriminator, gan.discriminator),
+        lambda: gan.fit(batches, shuffle=False, verbose=0),
+        (f"two-step `train_on_batch`, the discriminator on {half} + {half}", lambda: [step() for _ in range(steps)]),
+        in_pytorch and in_pytorch.gan_epoch(images, whole, gan_script.FILTERS, gan_script.LATENT_DIM),
+        steps=steps,
+        # Passes, forward, back to the weights and back to the input, of each network over how many pictures.
+        operations={
+            "ours": generator * 3 * whole + discriminator * (3 * 2 * whole + whole),
+            "plain": generator * (half + 3 * whole) + discriminator * (3 * 2 * half + 2 * whole),
+            "torch": generator * 3 * whole + discriminator * (3 * 2 * whole + 3 * whole),
+        },
     )
 
 
@@ -274,10 +287,8 @@ def conversion_contest():
     files = shared_data.list_images(folder.name)
 
     def convert():
-        with open(os.devnull, "w") as nowhere:
-            sys.stdout, stdout = nowhere, sys.stdout
+        with redirect_stdout(io.StringIO()):
             shared_data.convert(folder, files, shared_data.read_image, vae_script.IMAGE_SIZE)
-            sys.stdout = stdout
 
     def decode_alone():
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -287,9 +298,9 @@ def conversion_contest():
 
 
 CONTESTS = {
-    "vae": lambda: vae_contest(64, 8, vae_script.PRECISION),
-    "vae128": lambda: vae_contest(128, 64, shared_blocks.fast_precision()),
-    "gan": gan_contest,
+    "vae": lambda: vae_contest(64, 8, vae_script.PRECISION, steps=24),
+    "vae128": lambda: vae_contest(128, 64, shared_blocks.fast_precision(), steps=3),
+    "gan": lambda: gan_contest(steps=3),
     "text": text_contest,
     "flatten": lambda: image_contest("flatten", steps=25),
     "convolution": lambda: image_contest("convolution", steps=2),
@@ -328,7 +339,8 @@ def row(contest, rounds):
     peak, times = matrix_peak(), measure(contest, rounds)
     cells = dict.fromkeys(("ours", "plain", "torch"), "")
     for name, (median, fastest) in times.items():
-        share = f", {contest.operations / (median / 1000) / peak:.0%}" if contest.operations else ""
+        operations = contest.operations[name]
+        share = f", {operations / (median / 1000) / peak:.0%}" if operations else ""
         cells[name] = f"{median:.3g} ({fastest:.3g}{share})"
     others = [times[name] for name in times if name != "ours"]
     ratios = [min(other[index] for other in others) / times["ours"][index] for index in (0, 1)]
@@ -341,16 +353,18 @@ def row(contest, rounds):
 def main(argv=None):
     """Print the table of the contests that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=list(CONTESTS), help=f"any of {', '.join(CONTESTS)}")
+    parser.add_argument("names", nargs="*", default=[], help=f"any of {', '.join(CONTESTS)}")
     parser.add_argument("--rounds", type=shared_run.positive, default=9, help="repetitions (%(default)s)")
     args = parser.parse_args(argv)
+    if unknown := set(args.names) - set(CONTESTS):
+        parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(CONTESTS)}")
     if in_pytorch is None:
         print("PyTorch is not installed (pip install torch); its column is left empty.")
     print(
         "| ms a step: median (fastest, share of peak) | ours | plain Keras | plain PyTorch | times the fastest other |"
     )
     print("| --- | ---: | ---: | ---: | ---: |")
-    for name in args.names:
+    for name in args.names or CONTESTS:
         print(row(CONTESTS[name](), args.rounds), flush=True)
 
 

@@ -50,6 +50,18 @@ def run_script(tmp_path):
     return run
 
 
+def start_python(code, **environment):
+    """Start Python code in a process of its own, in the checkout; what it prints, errors too, is in its `stdout`."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def tiny_mnist(folder):
     """Write drawn digits as an MNIST file into `folder` and return its path."""
     path = folder / "mnist.npz"

@@ -186,7 +186,7 @@ def test_errors_are_named(query, predicted, kinds):
 
 
 def test_errors_are_counted(tmp_path):
-    run = shared_run.Run("script.py", argparse.Namespace(out=None, resume=False), {}, "expressions")
+    run = shared_run.Run("script.py", argparse.Namespace(out=None, resume=False, distribute=False), {}, "expressions")
     queries, answers = ["17+25", "95+17", " 9-12", "42-17"], [" 42", "112", " -3", " 25"]
     script.save_errors(run, queries, answers, [" 42", " 12", "  3", " 35"])
     with open(run.folder / "error_kinds.csv") as file:

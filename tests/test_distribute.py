@@ -1,14 +1,11 @@
 """Batches shared out to two devices, and to two processes: the losses of one."""
 
 import importlib.util
-import os
 import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import start_python
 
 import shared_run
 import VAE_filter64_latent32 as script
@@ -25,14 +22,7 @@ needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="need
 
 
 def start(out, *flags, **environment):
-    return subprocess.Popen(
-        [sys.executable, "-c", START.format(flags=[*FLAGS, "--out", str(out), *flags])],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "jax", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return start_python(START.format(flags=[*FLAGS, "--out", str(out), *flags]), KERAS_BACKEND="jax", **environment)
 
 
 def history_of(process, folder):
@@ -71,8 +61,8 @@ def test_two_devices_give_the_losses_of_one(history_of_one, tmp_path):
 
 @needs_jax
 def test_two_processes_give_the_losses_of_one_and_resume(history_of_one, tmp_path):
-    address = f"127.0.0.1:{free_port()}"
     for flags in (["--epochs", "1"], ["--resume"]):
+        address = f"127.0.0.1:{free_port()}"
         processes = [
             start(
                 tmp_path / "run",
@@ -84,7 +74,11 @@ def test_two_processes_give_the_losses_of_one_and_resume(history_of_one, tmp_pat
             )
             for index in (0, 1)
         ]
-        (history, _), (_, printed) = (history_of(process, tmp_path / "run") for process in processes)
+        try:
+            (history, _), (_, printed) = (history_of(process, tmp_path / "run") for process in processes)
+        finally:
+            for process in processes:
+                process.kill()
         assert "this is process 1 of 2" in printed
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert_same(history, history_of_one)
@@ -93,7 +87,7 @@ def test_two_processes_give_the_losses_of_one_and_resume(history_of_one, tmp_pat
 def test_other_backends_say_what_to_set(monkeypatch):
     monkeypatch.setattr("keras.backend.backend", lambda: "tensorflow")
     with pytest.raises(shared_run.InputError, match="set KERAS_BACKEND=jax"):
-        script.main(["--distribute"])
+        script.main(["--distribute", "--limit", "2"])
 
 
 def test_predictions_in_parts_are_the_whole():

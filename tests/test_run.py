@@ -44,7 +44,7 @@ def test_wrong_flags_get_one_line(flags, capsys):
 
 
 def open_run(**changes):
-    args = argparse.Namespace(**{"out": None, "resume": False, "seed": 0, "epochs": 3, **changes})
+    args = argparse.Namespace(**{"out": None, "resume": False, "distribute": False, "seed": 0, "epochs": 3, **changes})
     return shared_run.Run("script.py", args, {"BETA": 8.0, "EPOCHS": 3}, "4 drawn faces")
 
 
@@ -69,7 +69,7 @@ def test_resume_only_with_the_same_settings(tmp_path):
         open_run(resume=True, seed=1)
     other = tmp_path / "runs" / "script_2"
     other.mkdir()
-    (other / "settings.json").write_text('{"script": "script_2"}')
+    (other / "settings.json").write_text('{"script": "script_2", "constants": {}, "arguments": {}, "data": ""}')
     with pytest.raises(InputError, match="is a run of script_2"):
         open_run(resume=True)
 

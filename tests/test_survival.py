@@ -3,17 +3,16 @@
 import importlib
 import io
 import pickle
+import re
 import resource
 import signal
-import subprocess
-import sys
 import time
 
 import cv2
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, Trap, tiny_mnist
+from conftest import Trap, start_python, tiny_mnist
 
 import shared_data
 import shared_run
@@ -29,23 +28,34 @@ KINDS = {  # script, constants that make it small, flags; two kills each
     "text2image": ("A2_RNNs_text2image", {"READER_EPOCHS": 1}, TEXT2IMAGE_FLAGS),
 }
 START = """
-import sys
+import os, signal
 from pathlib import Path
 import {name} as script, shared_data, shared_run
 shared_data.DATA_DIR, shared_data.CELEBA_DIR = Path({data!r}), Path({data!r}) / "celeba"
 vars(script).update({constants!r})
+replace = os.replace
+
+def replace_or_die(source, target):
+    if Path(target).name == {dies_before!r}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+
+os.replace = replace_or_die
 shared_run.run_script(lambda: script.main({flags!r}))
 """
 
 
-def start(name, constants, flags):
-    """Start a run in a process of its own."""
-    code = START.format(name=name, data=str(shared_data.DATA_DIR), constants=constants, flags=flags)
-    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def start(name, constants, flags, dies_before=None):
+    """Start a run in a process of its own; it kills itself when a file `dies_before` is about to be renamed to that."""
+    data = str(shared_data.DATA_DIR)
+    return start_python(START.format(name=name, data=data, constants=constants, flags=flags, dies_before=dies_before))
 
 
 def epochs_done(folder):
-    return sum(len(path.read_text().splitlines()) - 1 for path in folder.rglob("history.csv"))
+    try:
+        return sum(len(path.read_text().splitlines()) - 1 for path in folder.rglob("history.csv"))
+    except FileNotFoundError:  # it went between being listed and being read
+        return 0
 
 
 def wait_for(condition, process, seconds=240):
@@ -53,21 +63,8 @@ def wait_for(condition, process, seconds=240):
     while not condition():
         if process.poll() is not None or time.monotonic() > end:
             process.kill()
-            pytest.fail(process.communicate()[0].decode())
+            pytest.fail(process.communicate()[0])
         time.sleep(0.001)
-
-
-def kill_at_a_random_moment(process, folder, rng, while_saving):
-    """Kill a run some epochs on: anywhere in an epoch, or just while a checkpoint is being written."""
-    target = max(0, epochs_done(folder)) + rng.integers(1, 4)
-    wait_for(lambda: epochs_done(folder) >= target, process)
-    if while_saving:
-        wait_for(lambda: any(folder.rglob("checkpoint/unfinished*")), process)
-    else:
-        time.sleep(rng.uniform(0, 0.1))
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,9 +80,19 @@ def test_killed_runs_end_as_if_never_killed(kind, tmp_path, monkeypatch, capsys)
     script.main([*flags, str(whole)])
 
     rng = np.random.default_rng(list(map(ord, kind)))
-    for index in range(2):
-        process = start(name, constants, [*flags, str(killed), *(["--resume"] if index else [])])
-        kill_at_a_random_moment(process, killed, rng, while_saving=index == 1)
+    process = start(name, constants, [*flags, str(killed)])
+    target = rng.integers(1, 4)
+    wait_for(lambda: epochs_done(killed) >= target, process)
+    time.sleep(rng.uniform(0, 0.2))  # anywhere in an epoch
+    process.kill()
+    printed = process.communicate()[0]
+    assert process.returncode == -signal.SIGKILL, printed
+
+    while_saving = f"epoch_{EPOCHS - rng.integers(0, 2):03d}.npz"
+    process = start(name, constants, [*flags, str(killed), "--resume"], dies_before=while_saving)
+    printed = process.communicate(timeout=240)[0]
+    assert process.returncode == -signal.SIGKILL, printed
+    assert list(killed.rglob(f"checkpoint/unfinished_*_{while_saving}"))
     capsys.readouterr()
     script.main([*flags, str(killed), "--resume"])
     assert "Resumed after epoch" in capsys.readouterr().out
@@ -109,7 +116,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path):
     process = start("VAE_filter64_latent32", {"FILTERS": 8}, ["--limit", "40", "--out", str(tmp_path / "run")])
     wait_for(lambda: epochs_done(tmp_path / "run") >= 1, process)
     process.send_signal(signal.SIGINT)
-    printed = process.communicate(timeout=60)[0].decode()
+    printed = process.communicate(timeout=60)[0]
     assert process.returncode == 130
     assert printed.endswith("stopped. A run that had begun goes on with the same command and --resume.\n")
     assert "Traceback" not in printed
@@ -147,7 +154,8 @@ def test_full_disk_takes_nothing(small_run, tmp_path, capsys):
     assert status == 2
     assert error.count("\n") == 1
     assert "File too large. A run that had begun goes on with the same command and --resume." in error
-    assert all(path.read_bytes() == content for path, content in before.items())
+    assert (tmp_path / "run" / "samples" / "epoch_003.png").exists()  # so it was the checkpoint that did not fit
+    assert {path: path.read_bytes() for path in (tmp_path / "run" / "checkpoint").iterdir()} == before
     status, printed, _ = small_run(capsys, 3, "--resume")
     assert status == 0
     assert "Resumed after epoch 2." in printed
@@ -156,7 +164,7 @@ def test_full_disk_takes_nothing(small_run, tmp_path, capsys):
 
 def test_damaged_checkpoint_gives_way_to_the_one_before(small_run, tmp_path, capsys):
     small_run(capsys, 3)
-    history = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    history = shared_run.read_history(tmp_path / "run" / "history.csv")
     newest, older = shared_run.find_checkpoints(tmp_path / "run" / "checkpoint")
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
@@ -165,8 +173,8 @@ def test_damaged_checkpoint_gives_way_to_the_one_before(small_run, tmp_path, cap
     assert status == 0
     assert f"Warning: {newest}: is damaged" in printed
     assert "Resumed after epoch 2." in printed
-    again = (tmp_path / "run" / "history.csv").read_text().splitlines()
-    assert [row.rsplit(",", 5)[0] for row in again] == [row.rsplit(",", 5)[0] for row in history]
+    again = shared_run.read_history(tmp_path / "run" / "history.csv")
+    assert {**again, "seconds": 0} == {**history, "seconds": 0}
     assert list(shared_run.find_checkpoints(tmp_path / "run" / "checkpoint")) == [newest, older]  # made anew
 
     for path in (newest, older):
@@ -181,20 +189,33 @@ def test_damaged_checkpoint_gives_way_to_the_one_before(small_run, tmp_path, cap
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("settings.json", "{"),
+        ("settings.json", b"{"),
+        ("settings.json", b"{}"),
         ("history.csv", None),
-        ("history.csv", "epoch,loss\n0,x\n1,y\n"),
-        ("history.csv", "epoch,loss\n0,1\n"),
+        ("history.csv", b"epoch,loss\n0,x\n1,y\n"),
+        ("history.csv", b"epoch,loss\n0,1\n"),
+        ("history.csv", b"epoch,loss\n0,\xff\n1,2\n"),
     ],
 )
 def test_damaged_run_folder_gets_one_line(name, content, small_run, tmp_path, capsys):
     small_run(capsys, 2)
     path = tmp_path / "run" / name
-    path.unlink() if content is None else path.write_text(content)
+    path.unlink() if content is None else path.write_bytes(content)
     status, _, error = small_run(capsys, 3, "--resume")
     assert status == 2
     assert str(path) in error
     assert error.count("\n") == 1
+
+
+def test_run_whose_checkpoints_are_gone_is_not_begun_anew(small_run, tmp_path, capsys):
+    small_run(capsys, 2)
+    history = (tmp_path / "run" / "history.csv").read_bytes()
+    for path in (tmp_path / "run" / "checkpoint").iterdir():
+        path.unlink()
+    status, _, error = small_run(capsys, 3, "--resume")
+    assert status == 2
+    assert "no checkpoint to go on with" in error
+    assert (tmp_path / "run" / "history.csv").read_bytes() == history
 
 
 def test_checkpoint_of_another_model_is_refused(tmp_path):
@@ -202,7 +223,7 @@ def test_checkpoint_of_another_model_is_refused(tmp_path):
     for each in (model, other):
         each.compile(optimizer="adam")
     shared_run.save_state(tmp_path / "state.npz", model)
-    with pytest.raises(shared_data.InputError, match=r"state\.npz: is damaged"):
+    with pytest.raises(shared_data.InputError, match=r"state\.npz: holds another model"):
         shared_run.load_state(tmp_path / "state.npz", other)
 
 
@@ -266,15 +287,26 @@ def test_a_thousand_damaged_pictures_are_read_or_refused(tmp_path):
     assert 100 < read < 900
 
 
-@pytest.mark.parametrize(("suffix", "place", "claim"), [(".png", 33, b"\xbe\0\0\0"), (".bmp", 18, b"\0\x75\0\0" * 2)])
-def test_sizes_that_damaged_headers_claim_take_no_memory(suffix, place, claim, tmp_path):
+CLAIMS = """
+import resource
+from pathlib import Path
+import shared_data
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+read = [shared_data.read_image(path) for path in sorted(Path({folder!r}).iterdir())]
+print("took", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, "KiB for", read)
+"""
+
+
+def test_sizes_that_damaged_headers_claim_take_no_memory(tmp_path):
     """A chunk of 3 GB; a picture of 29,952 x 29,952 pixels."""
-    content = bytearray(cv2.imencode(suffix, shared_data.draw_faces(1, 48, seed=0)[0])[1].tobytes())
-    content[place : place + len(claim)] = claim
-    (tmp_path / f"picture{suffix}").write_bytes(content)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert shared_data.read_image(tmp_path / f"picture{suffix}") is None
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+    for suffix, place, claim in ((".png", 33, b"\xbe\0\0\0"), (".bmp", 18, b"\0\x75\0\0" * 2)):
+        content = bytearray(cv2.imencode(suffix, shared_data.draw_faces(1, 48, seed=0)[0])[1].tobytes())
+        content[place : place + len(claim)] = claim
+        (tmp_path / f"picture{suffix}").write_bytes(content)
+    printed = start_python(CLAIMS.format(folder=str(tmp_path))).communicate(timeout=120)[0]
+    taken, read = re.search(r"took (\d+) KiB for (.+)", printed).groups()
+    assert int(taken) < 200_000
+    assert read == "[None, None]"
 
 
 def test_a_thousand_damaged_arrays_are_read_or_refused(tmp_path):

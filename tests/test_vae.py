@@ -145,6 +145,7 @@ def test_resumed_run_equals_an_unbroken_one(tmp_path, capsys):
     (tmp_path / "broken" / "checkpoint" / "unfinished_1_epoch_002.npz").write_bytes(b"half a checkpoint")
     resumed = script.main([*flags, "--epochs", "3", "--out", str(tmp_path / "broken"), "--resume"])
     assert "Resumed after epoch 1" in capsys.readouterr().out
+    assert not list((tmp_path / "broken" / "checkpoint").glob("unfinished*"))
     histories = [shared_run.read_history(tmp_path / name / "history.csv") for name in ("unbroken", "broken")]
     for history in histories:
         assert history.pop("epoch") == [0, 1, 2]

@@ -1,0 +1,161 @@
+"""The README's tables of results, made from `assets/results.csv`, in which every number has a row.
+
+    python results_tables.py                                      # write the README's tables anew
+    python results_tables.py --add runs/VAE_filter64_latent32 --setting "latent 32" --machine "two cores"
+                             --command "python VAE_filter64_latent32.py"      # take the numbers of a run in first
+
+A run that is added again under the same setting replaces what was there. In the README a table stands between two
+comments; the first says which rows, by a pattern for script and setting, and which columns it has, by name and heading:
+
+    <!-- table: VAE_filter64_latent* | setting = latent dimension; val_loss = held-out loss; seconds = time, s -->
+    <!-- end of table -->
+"""
+
+import argparse
+import csv
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import shared_run
+
+ROOT = Path(__file__).resolve().parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "assets" / "results.csv"
+FIELDS = (
+    "script",
+    "setting",
+    "metric",
+    "value",
+    "report",
+    "data",
+    "epochs",
+    "seed",
+    "backend",
+    "machine",
+    "seconds",
+    "command",
+)
+NOT_METRICS = {"epochs", "epochs_asked", "seconds"}
+TABLE = re.compile(r"(<!-- table: (.+?) \| (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+COUNTS = {"active_units", "parameters"}
+
+
+def read_results():
+    """Return the rows of `results.csv` as dicts of text."""
+    if not RESULTS.exists():
+        return []
+    with open(RESULTS, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def add_run(folder, setting, machine, command, report):
+    """Put the numbers of a finished run, or of a part of one, into `results.csv`.
+
+    Args:
+        folder: of the run or part.
+        setting: what tells it from other runs of the script, for the table.
+        machine: that it ran on.
+        command: that repeats it.
+        report: {metric: the report's value}.
+
+    Raises:
+        InputError: a file of the run is damaged.
+    """
+    run = folder if "script" in shared_run.read_json(folder / "settings.json") else folder.parent
+    settings, results = (shared_run.read_json(path) for path in (run / "settings.json", folder / "results.json"))
+    common = {
+        "script": settings["script"],
+        "setting": setting,
+        "data": shared_run.read_json(folder / "settings.json")["data"],
+        "epochs": results["epochs"],
+        "seed": settings["arguments"]["seed"],
+        "backend": settings["backend"],
+        "machine": machine,
+        "seconds": round(results["seconds"]),
+        "command": command,
+    }
+    key = (common["script"], setting)
+    rows = [row for row in read_results() if (row["script"], row["setting"]) != key]
+    rows += [
+        {**common, "metric": metric, "value": f"{value:.6g}", "report": report.get(metric, "")}
+        for metric, value in results.items()
+        if metric not in NOT_METRICS
+    ]
+    with open(RESULTS, "w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def render(rows, pattern, columns):
+    """Return the Markdown table of the rows whose "script setting" matches `pattern`, a line for each of these.
+
+    Args:
+        rows: as from `read_results`.
+        pattern: as for `fnmatch`.
+        columns: {name: heading}; a name is a field, a metric, "<metric> report" for the report's value of it, or
+            "picture" for the script's samples in assets/.
+    """
+    runs = {}
+    for row in rows:
+        if fnmatch(f"{row['script']} {row['setting']}", pattern):
+            runs.setdefault((row["script"], row["setting"]), {})[row["metric"]] = row
+    lines = [columns.values(), ["---"] * len(columns)]
+    lines += [[cell(run, column) for column in columns] for run in runs.values()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def cell(run, column):
+    """Return the text of one cell: `run` holds the rows of a run by metric."""
+    anything = next(iter(run.values()))
+    if column == "picture":
+        return f"![Samples of {anything['script']}](assets/{anything['script']}_samples.jpg)"
+    if column == "command":
+        return f"`{anything['command']}`"
+    if column in FIELDS:
+        return f"{int(anything[column]):,}" if column == "seconds" else anything[column]
+    metric, _, source = column.partition(" ")
+    text = run[metric][source or "value"] if metric in run else ""
+    return text and format_number(metric, float(text))
+
+
+def format_number(metric, value):
+    """Return a number as the README shows it: shares with four digits, losses of pictures without any."""
+    if metric in COUNTS or value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.4f}"
+
+
+def with_tables(text):
+    """Return the README's text with every table made from `results.csv`."""
+    rows = read_results()
+
+    def fill(match):
+        columns = dict(column.strip().split(" = ") for column in match[3].split(";"))
+        return match[1] + render(rows, match[2], columns) + match[4]
+
+    return TABLE.sub(fill, text)
+
+
+def main(argv=None):
+    """Add a run if one is named, and write the README's tables."""
+    parser = shared_run.OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--add", type=Path, metavar="FOLDER", help="run folder, or part of one, whose numbers to take in"
+    )
+    parser.add_argument("--setting", help="what tells this run from others of its script")
+    parser.add_argument("--machine", help="what it ran on")
+    parser.add_argument("--command", help="what repeats it")
+    parser.add_argument("--report", nargs="*", default=[], metavar="METRIC=VALUE", help="the report's numbers")
+    args = parser.parse_args(argv)
+    if args.add:
+        if not (args.setting and args.machine and args.command):
+            parser.error("--add needs --setting, --machine and --command")
+        report = dict(pair.split("=") for pair in args.report)
+        add_run(args.add, args.setting, args.machine, args.command, report)
+    README.write_text(with_tables(README.read_text()))
+
+
+if __name__ == "__main__":
+    shared_run.run_script(main, resumable=False)
