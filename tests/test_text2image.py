@@ -136,6 +136,7 @@ def test_a_run_that_had_stopped_early_is_not_trained_further(tmp_path, monkeypat
     """With a learning rate of 0 nothing gets better, so that training stops after the second epoch."""
     monkeypatch.setattr(script, "READER_EPOCHS", 1)
     monkeypatch.setattr(script, "LEARNING_RATE", 0.0)
+    monkeypatch.setattr(shared_blocks, "fast_lstm", lambda steps: {})  # XLA takes seconds to compile
     run(tmp_path, "--epochs", "5", "--patience", "1")
     part = tmp_path / "run" / "encoders1_decoders2_units16"
     before = (part / "history.csv").read_text()
