@@ -4,6 +4,7 @@ import argparse
 import copy
 import csv
 import importlib.util
+import io
 import json
 import os
 import platform
@@ -606,9 +607,10 @@ def save_state(path, model):
     Raises:
         OSError: as of any file that cannot be written.
     """
-    arrays = map(keras.ops.convert_to_numpy, state_variables(model))
-    with written_whole(path) as unfinished, open(unfinished, "wb") as file:
-        np.savez(file, *arrays)
+    content = io.BytesIO()  # a zip archive on a full disk would complain once more when it is closed
+    np.savez(content, *map(keras.ops.convert_to_numpy, state_variables(model)))
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(content.getbuffer())
 
 
 def load_state(path, model):
