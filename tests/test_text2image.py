@@ -76,7 +76,9 @@ def test_damaged_or_unkept_reader_is_trained_anew(monkeypatch, capsys):
     (kept,) = shared_data.DATA_DIR.iterdir()
     kept.write_bytes(kept.read_bytes()[:1000])
     script.find_reader(digits, bank, seed=0)
-    assert "It is made anew" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"{kept}: is damaged" in printed
+    assert "It is made anew" in printed
     kept.unlink()
     shared_data.DATA_DIR.rmdir()
     shared_data.DATA_DIR.write_text("a file where the folder should be")
