@@ -4,8 +4,9 @@
     python results_tables.py --add runs/VAE_filter64_latent32 --setting "latent 32" --machine "two cores"
                              --command "python VAE_filter64_latent32.py"      # take the numbers of a run in first
 
-A run that is added again under the same setting replaces what was there. In the README a table stands between two
-comments; the first says which rows, by a pattern for script and setting, and which columns it has, by name and heading:
+A run that is added again under the same setting and seed replaces what was there; runs of one setting with several
+seeds are shown as mean ± standard deviation. In the README a table stands between two comments; the first says which
+rows, by a pattern for script and setting, and which columns it has, by name and heading:
 
     <!-- table: VAE_filter64_latent* | setting = latent dimension; val_loss = held-out loss; seconds = time, s -->
     <!-- end of table -->
@@ -14,6 +15,7 @@ comments; the first says which rows, by a pattern for script and setting, and wh
 import argparse
 import csv
 import re
+import statistics
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -75,13 +77,16 @@ def add_run(folder, setting, machine, command, report):
         "seconds": round(results["seconds"]),
         "command": command,
     }
-    key = (common["script"], setting)
-    rows = [row for row in read_results() if (row["script"], row["setting"]) != key]
-    rows += [
+    new = [
         {**common, "metric": metric, "value": f"{value:.6g}", "report": report.get(metric, "")}
         for metric, value in results.items()
         if metric not in NOT_METRICS
     ]
+    key = (common["script"], setting, str(common["seed"]))
+    rows = read_results()
+    old = [index for index, row in enumerate(rows) if (row["script"], row["setting"], row["seed"]) == key]
+    start, end = (old[0], old[-1] + 1) if old else (len(rows), len(rows))
+    rows[start:end] = new
     with open(RESULTS, "w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
@@ -96,11 +101,15 @@ def render(rows, pattern, columns):
         pattern: as for `fnmatch`.
         columns: {name: heading}; a name is a field, a metric, "<metric> report" for the report's value of it, or
             "picture" for the script's samples in assets/.
+
+    Returns:
+        str: a metric is the mean over the seeds, with the standard deviation if there are several; a field is that of
+        the first seed.
     """
     runs = {}
     for row in rows:
         if fnmatch(f"{row['script']} {row['setting']}", pattern):
-            runs.setdefault((row["script"], row["setting"]), {})[row["metric"]] = row
+            runs.setdefault((row["script"], row["setting"]), {}).setdefault(row["metric"], []).append(row)
     cells = [[cell(run, column) for column in columns] for run in runs.values()]
     to_the_right = [all(text[:1].isdigit() or not text for text in column) for column in zip(*cells, strict=True)]
     lines = [columns.values(), ["---:" if right else "---" for right in to_the_right], *cells]
@@ -108,8 +117,8 @@ def render(rows, pattern, columns):
 
 
 def cell(run, column):
-    """Return the text of one cell: `run` holds the rows of a run by metric."""
-    anything = next(iter(run.values()))
+    """Return the text of one cell: `run` holds, by metric, the rows of the seeds of a setting."""
+    anything = next(iter(run.values()))[0]
     if column == "picture":
         return f"![Samples of {anything['script']}](assets/{anything['script']}_samples.jpg)"
     if column == "command":
@@ -117,8 +126,11 @@ def cell(run, column):
     if column in FIELDS:
         return f"{int(anything[column]):,}" if column == "seconds" else anything[column]
     metric, _, source = column.partition(" ")
-    text = run[metric][source or "value"] if metric in run else ""
-    return text and format_number(metric, float(text))
+    numbers = [float(row[source or "value"]) for row in run.get(metric, []) if row[source or "value"]]
+    if not numbers:
+        return ""
+    spread = f" ± {format_number(metric, statistics.stdev(numbers))}" if len(numbers) > 1 and not source else ""
+    return format_number(metric, statistics.mean(numbers)) + spread
 
 
 def format_number(metric, value):

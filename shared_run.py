@@ -723,6 +723,22 @@ def to_uint8(images, low, high):
     return np.clip(np.rint((images - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
 
 
+def sharpness(images):
+    """Return the mean over pictures of the variance of the Laplacian of their grey values: low where they are blurred.
+
+    Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", 2000.
+
+    Args:
+        images: uint8 (count, height, width, 3).
+
+    Returns:
+        float, in squared grey values; 0 for a picture of one colour.
+    """
+    grey = images.mean(axis=-1, dtype=np.float32)
+    neighbours = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
+    return float(np.var(neighbours - 4 * grey[:, 1:-1, 1:-1], axis=(1, 2)).mean())
+
+
 def tile(images, columns):
     """Return uint8 pictures (count, height, width, 3) as one picture, row by row, two white pixels between them."""
     images = np.pad(images, ((0, -len(images) % columns), (1, 1), (1, 1), (0, 0)), constant_values=255)

@@ -26,7 +26,7 @@ def test_every_number_says_where_it_comes_from():
         assert (ROOT / f"{row['script']}.py").exists()
         assert row["command"].startswith(f"python {row['script']}.py")
         float(row["value"])
-    keys = [(row["script"], row["setting"], row["metric"]) for row in rows]
+    keys = [(row["script"], row["setting"], row["metric"], row["seed"]) for row in rows]
     assert len(set(keys)) == len(keys)
 
 
@@ -41,8 +41,8 @@ def own_results(tmp_path, monkeypatch):
     monkeypatch.setattr(results_tables, "RESULTS", tmp_path / "results.csv")
 
 
-def finished_run(**results):
-    args = argparse.Namespace(out=None, resume=False, distribute=False, seed=3)
+def finished_run(seed=3, **results):
+    args = argparse.Namespace(out=None, resume=False, distribute=False, seed=seed)
     run = shared_run.Run("script.py", args, {}, "10 drawn faces")
     for folder in (run.folder, run.part("part", "5 drawn digits").folder):
         shared_run.write_json(folder / "results.json", {"epochs": 2, "epochs_asked": 2, "seconds": 1234.5, **results})
@@ -67,6 +67,22 @@ def test_runs_and_their_parts_are_taken_in_and_replaced(own_results):
     )
     assert (
         results_tables.render(rows, "script latent 9", {"command": "c"}) == "| c |\n| --- |\n| `python script.py` |\n"
+    )
+
+
+def test_seeds_become_mean_and_spread_where_the_first_stood(own_results):
+    for seed, accuracy in ((0, 0.5), (1, 0.9), (0, 0.7)):
+        results_tables.add_run(finished_run(seed, accuracy=accuracy), "half", "a laptop", "c", {"accuracy": "0.75"})
+        results_tables.add_run(finished_run(accuracy=0.2), "tenth", "a laptop", "c", {})
+    rows = results_tables.read_results()
+    assert [(row["setting"], row["seed"], row["value"]) for row in rows] == [
+        ("half", "0", "0.7"),
+        ("tenth", "3", "0.2"),
+        ("half", "1", "0.9"),
+    ]
+    columns = {"setting": "share", "accuracy report": "report", "accuracy": "ours"}
+    assert results_tables.render(rows, "*", columns).endswith(
+        "| half | 0.7500 | 0.8000 ± 0.1414 |\n| tenth |  | 0.2000 |\n"
     )
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -94,6 +95,16 @@ def test_user_errors_and_interruption_have_no_traceback(capsys):
         error = capsys.readouterr().err
         assert words in error
         assert "Traceback" not in error
+
+
+def test_sharpness_is_the_variance_of_the_laplacian():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (3, 12, 10, 3), np.uint8)
+    assert shared_run.sharpness(np.full_like(noise, 77)) == 0
+    expected = np.mean([cv2.Laplacian(grey, cv2.CV_64F)[1:-1, 1:-1].var() for grey in noise.mean(axis=-1)])
+    assert shared_run.sharpness(noise) == pytest.approx(expected, rel=1e-5)
+    blurred = np.stack([cv2.GaussianBlur(image, (5, 5), 1) for image in noise])
+    assert shared_run.sharpness(blurred) < 0.1 * shared_run.sharpness(noise)
 
 
 def test_mapping_to_uint8_is_exact():

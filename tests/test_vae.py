@@ -93,6 +93,7 @@ def test_every_script_runs(name, tmp_path):
     assert all(np.isfinite(value) for value in results.values())
     assert {"loss", "reconstruction", "kl", "val_loss", "val_reconstruction", "val_kl"} <= set(results)
     assert 0 <= results["active_units"] <= module.LATENT_DIM
+    assert results["sharpness_faces"] > results["sharpness_reconstructions"]
     decoder = keras.saving.load_model(tmp_path / name / "decoder.keras")
     assert decoder.input_shape == (None, module.LATENT_DIM)
 
@@ -116,6 +117,7 @@ def test_run_from_another_folder_leaves_the_expected_files(run_script, tmp_path)
         "samples/epoch_002.png",
         "samples.gif",
         "reconstructions.png",
+        "samples_narrow.png",
         "interpolation.png",
         "encoder.keras",
         "decoder.keras",
