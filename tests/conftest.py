@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import shared_blocks
 import shared_data
 import shared_run
 
@@ -23,6 +24,12 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.setattr(shared_data, "DATA_DIR", tmp_path / "data")
     monkeypatch.setattr(shared_data, "CELEBA_DIR", tmp_path / "data" / "celeba")
     monkeypatch.setattr(shared_run, "RUNS_DIR", tmp_path / "runs")
+
+
+@pytest.fixture
+def without_xla(monkeypatch):
+    """Leave out XLA, which takes longer to compile than small LSTMs to train."""
+    monkeypatch.setattr(shared_blocks, "fast_lstm", lambda steps: {"jit_compile": False, "steps_per_execution": steps})
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from conftest import Trap, start_python, tiny_mnist
 
-import shared_blocks
 import shared_data
 import shared_run
 import VAE_filter64_latent32 as vae_script
@@ -32,7 +31,7 @@ START = """
 import os, signal
 from pathlib import Path
 import {name} as script, shared_blocks, shared_data, shared_run
-shared_blocks.fast_lstm = lambda steps: {{}}
+shared_blocks.fast_lstm = lambda steps: {{'jit_compile': False, 'steps_per_execution': steps}}
 shared_data.DATA_DIR, shared_data.CELEBA_DIR = Path({data!r}), Path({data!r}) / "celeba"
 vars(script).update({constants!r})
 replace = os.replace
@@ -70,12 +69,11 @@ def wait_for(condition, process, seconds=240):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_runs_end_as_if_never_killed(kind, tmp_path, monkeypatch, capsys):
+def test_killed_runs_end_as_if_never_killed(kind, tmp_path, monkeypatch, capsys, without_xla):
     name, constants, flags = KINDS[kind]
     script = importlib.import_module(name)
     for constant, value in constants.items():
         monkeypatch.setattr(script, constant, value)
-    monkeypatch.setattr(shared_blocks, "fast_lstm", lambda steps: {})  # XLA takes seconds to compile
     if "VAE" not in name and "GAN" not in name:
         flags = (*flags, "--mnist", tiny_mnist(tmp_path))
     flags = [*map(str, flags), "--epochs", str(EPOCHS), "--out"]
