@@ -212,6 +212,11 @@ def diversity(generated, pictures, answers):
     return float(spread[0] / spread[1])
 
 
+def draw_from(bank):
+    """Return the function that makes a batch of the model from one of tokens, in glyphs of a `GlyphBank`."""
+    return lambda query, answer, rng: (shared_blocks.to_one_hot(query), scale(bank.draw(answer, rng)))
+
+
 def run_configuration(run, configuration, data, banks, reader):
     """Train one configuration, read back what it draws, and write its part of the run.
 
@@ -227,9 +232,6 @@ def run_configuration(run, configuration, data, banks, reader):
     if part.is_done(args.epochs):
         return
     queries, answers, train_rows, validation_rows = data
-
-    def draw_from(bank):
-        return lambda query, answer, rng: (shared_blocks.to_one_hot(query), scale(bank.draw(answer, rng)))
 
     train = shared_run.Batches((queries, answers), train_rows, args.batch_size, draw_from(banks[0]))
     validation = shared_run.Batches((queries, answers), validation_rows, 500, draw_from(banks[1]))

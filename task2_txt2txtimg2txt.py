@@ -143,6 +143,11 @@ def to_one_hot_batch(query, answer, rng):
     return shared_blocks.to_one_hot(query), shared_blocks.to_one_hot(answer)
 
 
+def draw_from(bank):
+    """Return the function that makes a batch of the image models from one of tokens, in glyphs of a `GlyphBank`."""
+    return lambda query, answer, rng: (bank.draw(query, rng), shared_blocks.to_one_hot(answer))
+
+
 def run_text(run, queries, answers, share):
     """Train the text model on one share of the expressions, and look into every wrong answer to the others.
 
@@ -187,9 +192,6 @@ def run_image(run, queries, answers, name, augmented, banks, digits):
     if part.is_done(epochs):
         return
     train_rows, test_rows = shared_blocks.split_expressions(queries, IMAGE_SHARE, args.seed, args.commuted_together)
-
-    def draw_from(bank):
-        return lambda query, answer, rng: (bank.draw(query, rng), shared_blocks.to_one_hot(answer))
 
     batch_size = IMAGE_BATCHES * args.batch_size
     batches = shared_run.Batches((queries, answers), train_rows, batch_size, draw_from(banks[0]))

@@ -232,15 +232,12 @@ def image_contest(name, steps):
     size = arithmetic_script.IMAGE_BATCHES * arithmetic_script.BATCH_SIZE
     queries, answers, rows, bank = expressions(steps * size)
 
-    def draw(query, answer, rng):
-        return bank.draw(query, rng), shared_blocks.to_one_hot(answer)
-
     return lstm_contest(
         f"image to text, {name}",
         lambda: getattr(arithmetic_script, f"build_{name}_model")(augmented=False),
         arithmetic_script.compile_model,
         {},
-        shared_run.Batches((queries, answers), rows, size, draw),
+        shared_run.Batches((queries, answers), rows, size, arithmetic_script.draw_from(bank)),
         in_pytorch and getattr(in_pytorch, f"{name}_epoch"),
     )
 
@@ -254,15 +251,12 @@ def text2image_contest():
     def compile_model(model, **options):
         model.compile(optimizer="adam", loss="mean_squared_error", metrics=["mae"], **options)
 
-    def draw(query, answer, rng):
-        return shared_blocks.to_one_hot(query), text2image_script.scale(bank.draw(answer, rng))
-
     return lstm_contest(
         f"text to image, {'/'.join(map(str, configuration))}",
         lambda: text2image_script.build_model(*configuration),
         compile_model,
         shared_blocks.fast_lstm(text2image_script.STEPS_PER_EXECUTION),
-        shared_run.Batches((queries, answers), rows, size, draw),
+        shared_run.Batches((queries, answers), rows, size, text2image_script.draw_from(bank)),
         in_pytorch and in_pytorch.text2image_epoch,
     )
 
