@@ -11,7 +11,9 @@ generated; the generator's, that of generated pictures called real. Both are in 
 and of generated pictures that the discriminator tells right; `d_x` and `d_g_z`, its mean belief D(x), D(G(z)) that they
 are real; `pixel_std`, how much the samples differ from each other. `loss`, the sum of the two, says nothing by itself.
 
-Measured: not yet at this latent dimension. At 256 an epoch of 10,000 photographs takes 62 s on two CPU cores.
+Measured: 20 epochs on 10,000 CelebA photographs, seed 0, two CPU cores (AMD EPYC with bf16 units), TensorFlow 2.21:
+1,471 s beside other work, 63 s for the fastest epoch; d_loss 0.45, g_loss 1.34; the discriminator tells 76 % of the
+real and 85 % of the generated pictures right. Faces from epoch 10; at 20 still rough, with too much contrast.
 
 Writes `runs/GAN_filter128_latent64/`: settings.json, history.csv, curves.png, samples/epoch_NNN.png (from the same
 noise before training and after each epoch), samples.gif, interpolation.png, results.json, generator.keras,

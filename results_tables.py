@@ -4,9 +4,9 @@
     python results_tables.py --add runs/VAE_filter64_latent32 --setting "latent 32" --machine "two cores"
                              --command "python VAE_filter64_latent32.py"      # take the numbers of a run in first
 
-A run that is added again under the same setting and seed replaces what was there; runs of one setting with several
-seeds are shown as mean ± standard deviation. In the README a table stands between two comments; the first says which
-rows, by a pattern for script and setting, and which columns it has, by name and heading:
+A run that is added again under the same setting, seed and backend replaces what was there; runs of one setting with
+several seeds are shown as mean ± standard deviation. In the README a table stands between two comments; the first says
+which rows, by a pattern for script and setting, and which columns it has, by name and heading:
 
     <!-- table: VAE_filter64_latent* | setting = latent dimension; val_loss = held-out loss; seconds = time, s -->
     <!-- end of table -->
@@ -14,12 +14,14 @@ rows, by a pattern for script and setting, and which columns it has, by name and
 
 import argparse
 import csv
+import math
 import re
 import statistics
 from fnmatch import fnmatch
 from pathlib import Path
 
 import shared_run
+from shared_data import written_whole
 
 ROOT = Path(__file__).resolve().parent
 README = ROOT / "README.md"
@@ -66,31 +68,42 @@ def add_run(folder, setting, machine, command, report):
     """
     run = folder if "script" in shared_run.read_json(folder / "settings.json") else folder.parent
     settings, results = (shared_run.read_json(path) for path in (run / "settings.json", folder / "results.json"))
-    common = {
-        "script": settings["script"],
-        "setting": setting,
-        "data": shared_run.read_json(folder / "settings.json")["data"],
-        "epochs": results["epochs"],
-        "seed": settings["arguments"]["seed"],
-        "backend": settings["backend"],
-        "machine": machine,
-        "seconds": round(results["seconds"]),
-        "command": command,
-    }
+    put(
+        {metric: value for metric, value in results.items() if metric not in NOT_METRICS},
+        report,
+        script=settings["script"],
+        setting=setting,
+        data=shared_run.read_json(folder / "settings.json")["data"],
+        epochs=results["epochs"],
+        seed=settings["arguments"]["seed"],
+        backend=settings["backend"],
+        machine=machine,
+        seconds=round(results["seconds"]),
+        command=command,
+    )
+
+
+def put(numbers, report=None, **fields):
+    """Put numbers into `results.csv`, in place of those of the same script, setting, seed and backend.
+
+    Args:
+        numbers: {metric: value}.
+        report: {metric: the report's value}, or None.
+        fields: the other FIELDS, which say where the numbers come from.
+    """
+    key = {name: str(fields[name]) for name in ("script", "setting", "seed", "backend")}
     new = [
-        {**common, "metric": metric, "value": f"{value:.6g}", "report": report.get(metric, "")}
-        for metric, value in results.items()
-        if metric not in NOT_METRICS
+        {**fields, "metric": metric, "value": f"{value:.6g}", "report": (report or {}).get(metric, "")}
+        for metric, value in numbers.items()
     ]
-    key = (common["script"], setting, str(common["seed"]))
     rows = read_results()
-    old = [index for index, row in enumerate(rows) if (row["script"], row["setting"], row["seed"]) == key]
-    start, end = (old[0], old[-1] + 1) if old else (len(rows), len(rows))
-    rows[start:end] = new
-    with open(RESULTS, "w", newline="") as file:
+    old = [index for index, row in enumerate(rows) if key.items() <= row.items()]
+    rows = [row for index, row in enumerate(rows) if index not in old]
+    place = old[0] if old else len(rows)
+    with written_whole(RESULTS) as unfinished, open(unfinished, "w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows([*rows[:place], *new, *rows[place:]])
 
 
 def render(rows, pattern, columns):
@@ -103,8 +116,8 @@ def render(rows, pattern, columns):
             "picture" for the script's samples in assets/.
 
     Returns:
-        str: a metric is the mean over the seeds, with the standard deviation if there are several; a field is that of
-        the first seed.
+        str: a metric is the mean over the seeds, on the backend of the first, with the standard deviation where
+        they differ; a field is that of the first seed.
     """
     runs = {}
     for row in rows:
@@ -126,18 +139,25 @@ def cell(run, column):
     if column in FIELDS:
         return f"{int(anything[column]):,}" if column == "seconds" else anything[column]
     metric, _, source = column.partition(" ")
-    numbers = [float(row[source or "value"]) for row in run.get(metric, []) if row[source or "value"]]
+    rows = [row for row in run.get(metric, []) if row["backend"] == run[metric][0]["backend"]]
+    numbers = [float(row[source or "value"]) for row in rows if row[source or "value"]]
     if not numbers:
         return ""
-    spread = f" ± {format_number(metric, statistics.stdev(numbers))}" if len(numbers) > 1 and not source else ""
-    return format_number(metric, statistics.mean(numbers)) + spread
+    mean = statistics.mean(numbers)
+    digits = decimals(metric, mean)
+    differ = len(set(numbers)) > 1
+    return f"{mean:,.{digits}f}" + (f" ± {statistics.stdev(numbers):,.{digits}f}" if differ else "")
 
 
-def format_number(metric, value):
-    """Return a number as the README shows it: shares with four digits, losses of pictures without any."""
-    if metric in COUNTS or value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.4f}"
+def decimals(metric, value):
+    """Return how many decimals the README shows: as a rule four below 10, one below 1000, and none from there on."""
+    if metric.startswith(("share_", "times")):
+        return 2
+    if metric.startswith(("ms_", "score_", "gb_")):  # three digits
+        return max(0, 2 - math.floor(math.log10(value)))
+    if metric in COUNTS or metric.startswith("seconds_") or value >= 1000:
+        return 0
+    return 1 if value >= 10 else 4
 
 
 def with_tables(text):

@@ -379,7 +379,8 @@ class Run:
         draw_curves(self.folder / "curves.png", {self.name: history}, panels, self.title("curves"))
         frames = sorted((self.folder / "samples").glob("epoch_*.png"))
         if frames:
-            write_gif(self.folder / "samples.gif", frames)
+            pictures = [Image.open(frame).convert("RGB").reduce(2) for frame in frames]
+            write_gif(self.folder / "samples.gif", pictures)
         row = int(np.argmin(history[best])) if best else -1
         results = {name: values[row] for name, values in history.items() if name not in ("epoch", "seconds")}
         results.update(epochs=len(history["epoch"]), epochs_asked=epochs, seconds=sum(history["seconds"]), **metrics)
@@ -815,11 +816,11 @@ def draw_curves(path, histories, panels, title):
     figure.savefig(path)
 
 
-def write_gif(path, frames):
-    """Write pictures of one size as an endless animation at half their size, four a second, the last for two."""
-    pictures = [Image.open(frame).convert("RGB").reduce(2).quantize(128) for frame in frames]
-    durations = [250] * (len(pictures) - 1) + [2000]  # milliseconds
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+def write_gif(path, pictures):
+    """Write PIL pictures of one size as an endless animation, four a second, the last for two."""
+    first, *others = [picture.quantize(128) for picture in pictures]
+    durations = [250] * len(others) + [2000]  # milliseconds
+    first.save(path, save_all=True, append_images=others, duration=durations, loop=0)
 
 
 def write_json(path, content):

@@ -3,6 +3,7 @@
     python benchmarks/speed.py                   # all, some ten minutes on two cores
     python benchmarks/speed.py gan text          # only these; --help lists the names
     python benchmarks/speed.py --rounds 3        # fewer repetitions
+    python benchmarks/speed.py --keep "two cores of an AMD EPYC"    # put the numbers into assets/results.csv as well
 
 What stands in one row is measured in one run, in turn, so that a machine that slows down slows all of it; the numbers
 are medians over the rounds, with the fastest behind them, and everything is compiled before. Last in the brackets is
@@ -32,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import A2_RNNs_text2image as text2image_script
 import GAN_filter128_latent256 as gan_script
+import results_tables
 import shared_blocks
 import shared_data
 import shared_run
@@ -328,19 +330,38 @@ def measure(contest, rounds):
     return {name: (statistics.median(values), min(values)) for name, values in times.items()}
 
 
-def row(contest, rounds):
-    """Return a row of the table, measured now."""
+def numbers_of(contest, rounds):
+    """Return the metrics of a contest, measured now, under the names of `assets/results.csv`: "ms_ours_fastest".
+
+    `share_...` is of the matrix peak; `times...`, how many times as fast as the fastest of the others ours is.
+    """
     peak, times = matrix_peak(), measure(contest, rounds)
+    numbers = {}
+    for name, pair in times.items():
+        for suffix, milliseconds in zip(("", "_fastest"), pair, strict=True):
+            numbers[f"ms_{name}{suffix}"] = milliseconds
+        if operations := contest.operations[name]:
+            numbers[f"share_{name}"] = operations / (pair[0] / 1000) / peak
+    for suffix in ("", "_fastest"):
+        others = [numbers[f"ms_{name}{suffix}"] for name in times if name != "ours"]
+        numbers[f"times{suffix}"] = min(others) / numbers[f"ms_ours{suffix}"]
+    return numbers
+
+
+def show(milliseconds):
+    """Return milliseconds as the README shows them."""
+    return f"{milliseconds:,.{results_tables.decimals('ms_', milliseconds)}f}"
+
+
+def row(contest, numbers):
+    """Return a row of the table."""
     cells = dict.fromkeys(("ours", "plain", "torch"), "")
-    for name, (median, fastest) in times.items():
-        operations = contest.operations[name]
-        share = f", {operations / (median / 1000) / peak:.0%}" if operations else ""
-        cells[name] = f"{median:.3g} ({fastest:.3g}{share})"
-    others = [times[name] for name in times if name != "ours"]
-    ratios = [min(other[index] for other in others) / times["ours"][index] for index in (0, 1)]
+    for name in contest.functions:
+        share = f", {numbers[f'share_{name}']:.0%}" if f"share_{name}" in numbers else ""
+        cells[name] = f"{show(numbers[f'ms_{name}'])} ({show(numbers[f'ms_{name}_fastest'])}{share})"
     return (
         f"| {contest.name} | {cells['ours']} | {cells['plain']}: {contest.plain} | {cells['torch']} "
-        f"| {ratios[0]:.2f} ({ratios[1]:.2f}) |"
+        f"| {numbers['times']:.2f} ({numbers['times_fastest']:.2f}) |"
     )
 
 
@@ -349,6 +370,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=[], help=f"any of {', '.join(CONTESTS)}")
     parser.add_argument("--rounds", type=shared_run.positive, default=9, help="repetitions (%(default)s)")
+    parser.add_argument("--keep", metavar="MACHINE", help="put them into assets/results.csv, for results_tables.py")
     args = parser.parse_args(argv)
     if unknown := set(args.names) - set(CONTESTS):
         parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(CONTESTS)}")
@@ -359,7 +381,22 @@ def main(argv=None):
     )
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in args.names or CONTESTS:
-        print(row(CONTESTS[name](), args.rounds), flush=True)
+        contest = CONTESTS[name]()
+        numbers = numbers_of(contest, args.rounds)
+        print(row(contest, numbers), flush=True)
+        if args.keep:
+            results_tables.put(
+                numbers,
+                script="benchmarks/speed",
+                setting=contest.name,
+                data="drawn",
+                epochs=0,
+                seed=0,
+                backend=keras.backend.backend(),
+                machine=args.keep,
+                seconds=0,
+                command=f"python benchmarks/speed.py {name} --rounds {args.rounds}",
+            )
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 import argparse
 import re
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
+import results_pictures
 import results_tables
 import shared_data
 import shared_run
@@ -13,7 +15,9 @@ import shared_run
 
 def test_readme_shows_what_the_results_say():
     text = results_tables.README.read_text()
-    assert len(results_tables.TABLE.findall(text)) >= 6
+    tables = list(results_tables.TABLE.finditer(text))
+    assert len(tables) >= 8
+    assert all(match[0].count("\n") > 3 for match in tables), "a table without rows"
     assert results_tables.with_tables(text) == text, "run: python results_tables.py"
 
 
@@ -24,16 +28,24 @@ def test_every_number_says_where_it_comes_from():
         assert tuple(row) == results_tables.FIELDS
         assert all(row[field] for field in results_tables.FIELDS if field != "report"), row
         assert (ROOT / f"{row['script']}.py").exists()
-        assert row["command"].startswith(f"python {row['script']}.py")
+        assert f"python {row['script']}.py" in row["command"]
         float(row["value"])
-    keys = [(row["script"], row["setting"], row["metric"], row["seed"]) for row in rows]
+    keys = [(row["script"], row["setting"], row["metric"], row["seed"], row["backend"]) for row in rows]
     assert len(set(keys)) == len(keys)
 
 
-def test_pictures_in_the_readme_exist():
-    pictures = re.findall(r"!\[.+?\]\((.+?)\)", results_tables.README.read_text())
-    assert len(pictures) > 10
-    assert all((ROOT / picture).exists() for picture in pictures)
+def test_the_readme_shows_all_assets_and_they_are_small():
+    shown = set(re.findall(r"!\[.+?\]\(assets/(.+?)\)", results_tables.README.read_text()))
+    assert len(shown) > 20
+    assert {path.name for path in results_pictures.ASSETS.iterdir()} == shown | {"results.csv"}
+    assert sum(path.stat().st_size for path in results_pictures.ASSETS.iterdir()) < 6e6  # bytes
+
+
+def test_faces_are_read_back_from_a_sample_grid(tmp_path):
+    faces = shared_data.draw_faces(20, 64, seed=0)
+    shared_run.save_picture(tmp_path / "grid.png", shared_run.tile(faces, columns=8), title="faces")
+    grid = results_pictures.read_grid(tmp_path / "grid.png", rows=2, columns=5)
+    np.testing.assert_array_equal(grid, shared_run.tile(faces[[0, 1, 2, 3, 4, 8, 9, 10, 11, 12]], columns=5))
 
 
 @pytest.fixture
@@ -72,18 +84,28 @@ def test_runs_and_their_parts_are_taken_in_and_replaced(own_results):
 
 def test_seeds_become_mean_and_spread_where_the_first_stood(own_results):
     for seed, accuracy in ((0, 0.5), (1, 0.9), (0, 0.7)):
-        results_tables.add_run(finished_run(seed, accuracy=accuracy), "half", "a laptop", "c", {"accuracy": "0.75"})
+        numbers = {"accuracy": accuracy, "loss": 10_000 * accuracy}
+        results_tables.add_run(finished_run(seed, **numbers), "half", "a laptop", "c", {"accuracy": "0.75"})
         results_tables.add_run(finished_run(accuracy=0.2), "tenth", "a laptop", "c", {})
     rows = results_tables.read_results()
-    assert [(row["setting"], row["seed"], row["value"]) for row in rows] == [
+    assert [(row["setting"], row["seed"], row["value"]) for row in rows if row["metric"] == "accuracy"] == [
         ("half", "0", "0.7"),
         ("tenth", "3", "0.2"),
         ("half", "1", "0.9"),
     ]
-    columns = {"setting": "share", "accuracy report": "report", "accuracy": "ours"}
+    columns = {"setting": "share", "accuracy report": "report", "accuracy": "ours", "loss": "loss"}
     assert results_tables.render(rows, "*", columns).endswith(
-        "| half | 0.7500 | 0.8000 ± 0.1414 |\n| tenth |  | 0.2000 |\n"
+        "| half | 0.7500 | 0.8000 ± 0.1414 | 8,000 ± 1,414 |\n| tenth |  | 0.2000 |  |\n"
     )
+
+
+def test_other_backends_are_not_taken_for_seeds(own_results):
+    fields = dict.fromkeys(results_tables.FIELDS, 0) | {"script": "script", "setting": "step"}
+    for backend, loss in (("tensorflow", 6738.4), ("jax", 50)):
+        results_tables.put({"loss": loss, f"ms_{backend}": loss / 7}, **fields | {"backend": backend})
+    rows = results_tables.read_results()
+    columns = {"loss": "loss", "ms_jax": "JAX", "ms_tensorflow": "TensorFlow"}
+    assert results_tables.render(rows, "*", columns).endswith("| 6,738 | 7.14 | 963 |\n")
 
 
 def test_tables_are_filled_between_their_comments(own_results):

@@ -94,6 +94,7 @@ def test_every_script_runs(name, tmp_path):
     assert {"loss", "reconstruction", "kl", "val_loss", "val_reconstruction", "val_kl"} <= set(results)
     assert 0 <= results["active_units"] <= module.LATENT_DIM
     assert results["sharpness_faces"] > results["sharpness_reconstructions"]
+    assert results["sharpness_narrow_samples"] < results["sharpness_samples"]
     decoder = keras.saving.load_model(tmp_path / name / "decoder.keras")
     assert decoder.input_shape == (None, module.LATENT_DIM)
 

@@ -1,0 +1,185 @@
+"""The README's pictures in `assets/`, made from run folders; no photograph is among them.
+
+    python results_pictures.py                      # from runs/, with digits as in the scripts
+    python results_pictures.py --mnist mnist.npz
+
+The runs that it takes the pictures from, by their folders in `runs/`:
+    VAE_filter64_latent{32,64,128}, GAN_filter128_latent{64,128,256}, task2_txt2txtimg2txt (all parts),
+    A2_RNNs_text2image          those of the scripts' names
+    A2_RNNs_text2image_long     --encoders 1 --decoders 1 --units 512 --batch-size 32 --epochs 150 --patience 30
+    VAE_..._beta8               --epochs 6
+    VAE_..._beta1               the same of a copy with BETA = 1.0
+    VAE_filter64_latent32_drawn    without pictures
+    comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+import shared_blocks
+import shared_data
+import shared_run
+
+ASSETS = Path(__file__).resolve().parent / "assets"
+VAES = [f"VAE_filter64_latent{latent_dim}" for latent_dim in (32, 64, 128)]
+GANS = [f"GAN_filter128_latent{latent_dim}" for latent_dim in (64, 128, 256)]
+COPIES = {  # asset: file of a run
+    "VAE_curves.png": "comparison_VAE/curves.png",
+    "GAN_curves.png": "comparison_GAN/curves.png",
+    "text_accuracy_by_share.png": "task2_txt2txtimg2txt/text_accuracy_by_share.png",
+    "text_accuracy_by_epoch.png": "task2_txt2txtimg2txt/text_accuracy_by_epoch.png",
+    "text_errors_share25.png": "task2_txt2txtimg2txt/text_0.25/errors.png",
+    "image_accuracy_augmented.png": "task2_txt2txtimg2txt/image_accuracy_augmented.png",
+    "image_accuracy_plain.png": "task2_txt2txtimg2txt/image_accuracy_plain.png",
+    "image_answers.png": "task2_txt2txtimg2txt/image_flatten_plain/answers.png",
+    "text2image_samples_report_schedule.png": "A2_RNNs_text2image/encoders1_decoders1_units512/samples.png",
+    "text2image_curves_report_schedule.png": "A2_RNNs_text2image/encoders1_decoders1_units512/curves.png",
+    "text2image_samples.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/samples.png",
+    "text2image_curves.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/curves.png",
+}
+EXPRESSION = "52+69"  # of the banner; with seed 0 none of its three models was trained on it
+CELL = 66  # pixels of a face in a grid, with its white edge
+
+
+def read_grid(path, rows, columns=8):
+    """Return the upper left faces of a picture by `Run.save_grid`, without title: uint8 (66 rows, 66 columns, 3)."""
+    picture = np.asarray(Image.open(path).convert("RGB"))[shared_run.TITLE_HEIGHT :]
+    return picture[::2, ::2][: CELL * rows, : CELL * columns]  # every pixel is a square of four
+
+
+def sample_grids(folder):
+    """Return the paths of a run's sample grids, from the untrained model's to the last epoch's.
+
+    Raises:
+        InputError: the run is not there, or has not ended.
+    """
+    grids = sorted((folder / "samples").glob("epoch_*.png"))
+    if not grids or not (folder / "results.json").exists():
+        raise shared_data.InputError(f"{folder}: not the folder of a finished run with samples.")
+    return grids
+
+
+def save_jpeg(name, picture):
+    """Write a uint8 picture (height, width, 3) to `assets/`."""
+    Image.fromarray(picture).save(ASSETS / name, quality=85, optimize=True)
+
+
+def draw_faces(runs):
+    """Draw samples and interpolations of the VAEs and the GANs (report: figures 1-4 and 6-9)."""
+    for name in VAES + GANS:
+        grids = sample_grids(runs / name)
+        first_over_last = np.concatenate([read_grid(grids[0], rows=1), read_grid(grids[-1], rows=4)])
+        save_jpeg(f"{name}_samples.jpg", first_over_last)
+    for kind, names in (("VAE", VAES), ("GAN", GANS)):
+        strips = [read_grid(runs / name / "interpolation.png", rows=1, columns=9) for name in names]
+        save_jpeg(f"{kind}_interpolations.jpg", np.concatenate(strips))
+
+
+def animate(runs):
+    """Draw the training of a VAE, of a GAN, and of text to images, of which every sixth epoch will do."""
+    for name in (VAES[0], GANS[0]):
+        frames = [Image.fromarray(read_grid(path, rows=2)) for path in sample_grids(runs / name)]
+        shared_run.write_gif(ASSETS / f"{name}_training.gif", frames)
+    paths = sample_grids(runs / "A2_RNNs_text2image_long" / "encoders1_decoders1_units512")[::6]
+    frames = [Image.open(path).convert("RGB").reduce(2) for path in paths]
+    shared_run.write_gif(ASSETS / "text2image_training.gif", frames)
+
+
+def draw_spreads(runs):
+    """Draw samples from N(0, I) and from a sixth of it, at beta 8 and at beta 1, two rows a latent dimension."""
+    for beta in (8, 1):
+        folders = [runs / f"{name}_beta{beta}" for name in VAES]
+        wide = [read_grid(sample_grids(folder)[-1], rows=2) for folder in folders]
+        narrow = [read_grid(folder / "samples_narrow.png", rows=2) for folder in folders]
+        save_jpeg(f"VAE_beta{beta}_samples.jpg", np.concatenate(wide))
+        save_jpeg(f"VAE_beta{beta}_samples_narrow.jpg", np.concatenate(narrow))
+
+
+def draw_stand_ins(runs):
+    """Draw what the first command reads and makes: drawn faces over their reconstructions, and samples."""
+    folder = runs / f"{VAES[0]}_drawn"
+    save_jpeg("drawn_faces_reconstructed.jpg", read_grid(folder / "reconstructions.png", rows=2))
+    save_jpeg("drawn_faces_samples.jpg", read_grid(sample_grids(folder)[-1], rows=2))
+
+
+def solve(runs, mnist):
+    """Return what the three kinds of model make of EXPRESSION, as rows of the banner.
+
+    Args:
+        runs: folder of the run folders.
+        mnist: file of MNIST, or None, as `shared_data.find_digits` takes it.
+
+    Returns:
+        List of (kind, question, answer), the latter two text or a grey picture (28, width).
+    """
+    _, digits, _ = shared_data.find_digits(mnist, seed=0)
+    query = shared_blocks.to_tokens([EXPRESSION.rjust(shared_blocks.QUERY_LENGTH)])
+    one_hot = shared_blocks.to_one_hot(query)
+    glyphs = shared_blocks.GlyphBank(*digits, seed=[0, 1]).draw(query, np.random.default_rng(0))  # the test's bank
+
+    def answer(part, inputs):
+        model = keras.saving.load_model(runs / part / "model.keras", compile=False)
+        return shared_run.predict(model, inputs)
+
+    as_text, from_pictures = (
+        shared_blocks.to_texts(answer(f"task2_txt2txtimg2txt/{part}", inputs).argmax(-1))[0].strip()
+        for part, inputs in (("text_0.5", one_hot), ("image_flatten_plain", glyphs))
+    )
+    as_pictures = answer("A2_RNNs_text2image_long/encoders1_decoders1_units512", one_hot)
+    return [
+        ("text to text", EXPRESSION, as_text),
+        ("digit images to text", np.concatenate(glyphs[0], axis=-1), from_pictures),
+        ("text to digit images", EXPRESSION, np.concatenate(as_pictures[0], axis=-1)),
+    ]
+
+
+def draw_banner(runs, solved):
+    """Draw faces of a VAE and of a GAN, and the rows of `solve`, side by side."""
+    figure = Figure(figsize=(12.8, 3.1), dpi=shared_run.DPI)
+    for left, name, title in ((0.005, VAES[0], "faces from a VAE"), (0.27, GANS[0], "faces from a GAN")):
+        axes = figure.add_axes((left, 0.02, 0.255, 0.88))
+        axes.imshow(read_grid(sample_grids(runs / name)[-1], rows=3, columns=4))
+        axes.set_title(title, fontsize=12)
+        axes.axis("off")
+    for index, (kind, question, answer) in enumerate(solved):
+        bottom = 0.67 - 0.31 * index
+        middle = bottom + 0.11
+        figure.text(0.55, middle, kind, va="center", fontsize=12)
+        figure.text(0.868, middle, "\u2192", ha="center", va="center", fontsize=22)
+        for left, width, shown in ((0.69, 0.16, question), (0.885, 0.1, answer)):
+            if isinstance(shown, str):
+                figure.text(left + width / 2, middle, shown, ha="center", va="center", fontsize=30)
+            else:
+                axes = figure.add_axes((left, bottom, width, 0.22))
+                axes.imshow(shown, cmap="gray")
+                axes.axis("off")
+    figure.savefig(ASSETS / "banner.png")
+
+
+def main(argv=None):
+    """Make every picture anew.
+
+    Raises:
+        InputError: a run is missing or has not ended; as `shared_data.find_digits`.
+    """
+    parser = shared_run.OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=shared_run.RUNS_DIR, help="folder of the run folders")
+    parser.add_argument("--mnist", help="MNIST as .npz file (keras.datasets, else drawn digits)")
+    args = parser.parse_args(argv)
+    for asset, path in COPIES.items():
+        shutil.copy(args.runs / path, ASSETS / asset)
+    draw_faces(args.runs)
+    animate(args.runs)
+    draw_spreads(args.runs)
+    draw_stand_ins(args.runs)
+    draw_banner(args.runs, solve(args.runs, args.mnist))
+
+
+if __name__ == "__main__":
+    shared_run.run_script(main, resumable=False)
