@@ -21,11 +21,11 @@ import VAE_filter64_latent32 as vae_script
 EPOCHS = 8
 TEXT2IMAGE_FLAGS = ("--encoders", 1, "--decoders", 1, "--units", 8, "--limit", 100, "--batch-size", 20)
 KINDS = {  # script, constants that make it small, flags; two kills each
-    "vae": ("VAE_filter64_latent32", {"FILTERS": 8}, ("--limit", 40)),
-    "gan": ("GAN_filter128_latent64", {"FILTERS": 8}, ("--limit", 16, "--batch-size", 8)),
+    "vae": ("VAE_filter64_latent32", {"FILTERS": 8, "SAMPLES": 8, "MEASURED": 8}, ("--limit", 40)),
+    "gan": ("GAN_filter128_latent64", {"FILTERS": 8, "SAMPLES": 8}, ("--limit", 16, "--batch-size", 8)),
     "text": ("task2_txt2txtimg2txt", {"UNITS": 8}, ("--part", "text", "--shares", 0.5, "--limit", 200)),
     "image": ("task2_txt2txtimg2txt", {"UNITS": 8}, ("--part", "image", "--models", "flatten", "--limit", 100)),
-    "text2image": ("A2_RNNs_text2image", {"READER_EPOCHS": 1}, TEXT2IMAGE_FLAGS),
+    "text2image": ("A2_RNNs_text2image", {"READER_EPOCHS": 1, "SAMPLES": 2}, TEXT2IMAGE_FLAGS),
 }
 START = """
 import os, signal

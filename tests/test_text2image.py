@@ -104,6 +104,7 @@ def run(tmp_path, *flags):
 
 def test_run_leaves_table_and_pictures_and_resumes_early_stopping(tmp_path, monkeypatch, without_xla):
     monkeypatch.setattr(script, "READER_EPOCHS", 1)
+    monkeypatch.setattr(script, "SAMPLES", 2)
     name = "encoders1_decoders2_units16"
     run(tmp_path, "--epochs", "2")
     part = tmp_path / "run" / name
@@ -137,6 +138,7 @@ def test_run_leaves_table_and_pictures_and_resumes_early_stopping(tmp_path, monk
 def test_a_run_that_had_stopped_early_is_not_trained_further(tmp_path, monkeypatch, without_xla):
     """With a learning rate of 0 nothing gets better, so that training stops after the second epoch."""
     monkeypatch.setattr(script, "READER_EPOCHS", 1)
+    monkeypatch.setattr(script, "SAMPLES", 2)
     monkeypatch.setattr(script, "LEARNING_RATE", 0.0)
     run(tmp_path, "--epochs", "5", "--patience", "1")
     part = tmp_path / "run" / "encoders1_decoders2_units16"
