@@ -73,7 +73,7 @@ def add_run(folder, setting, machine, command, report):
         report,
         script=settings["script"],
         setting=setting,
-        data=shared_run.read_json(folder / "settings.json")["data"],
+        data=shared_run.read_sources([folder]),
         epochs=results["epochs"],
         seed=settings["arguments"]["seed"],
         backend=settings["backend"],
@@ -145,8 +145,8 @@ def cell(run, column):
         return ""
     mean = statistics.mean(numbers)
     digits = decimals(metric, mean)
-    differ = len(set(numbers)) > 1
-    return f"{mean:,.{digits}f}" + (f" ± {statistics.stdev(numbers):,.{digits}f}" if differ else "")
+    shown = [mean, statistics.stdev(numbers)] if len(set(numbers)) > 1 else [mean]
+    return " ± ".join(f"{number:,.{digits}f}" for number in shown)
 
 
 def decimals(metric, value):
