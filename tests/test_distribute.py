@@ -22,7 +22,8 @@ needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="need
 
 
 def start(out, *flags, **environment):
-    return start_python(START.format(flags=[*FLAGS, "--out", str(out), *flags]), KERAS_BACKEND="jax", **environment)
+    environment |= {"KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # most of the time goes to compiling
+    return start_python(START.format(flags=[*FLAGS, "--out", str(out), *flags]), **environment)
 
 
 def history_of(process, folder):

@@ -65,7 +65,7 @@ def wait_for(condition, process, seconds=240):
         if process.poll() is not None or time.monotonic() > end:
             process.kill()
             pytest.fail(process.communicate()[0])
-        time.sleep(0.001)
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("kind", KINDS)
