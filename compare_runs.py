@@ -69,7 +69,7 @@ def compare_pictures(folders, out):
     Image.fromarray(stack(interpolations, axis=0)).save(out / "interpolations.png")
     columns = []
     for folder in folders:
-        grids = sorted((folder / "samples").glob("epoch_*.png"))
+        grids = shared_run.sample_grids(folder)
         columns.append(stack([read_picture(grids[0]), read_picture(grids[-1])], axis=0))
     Image.fromarray(stack(columns, axis=1)).save(out / "first_last.png")
 

@@ -44,6 +44,7 @@ COPIES = {  # asset: file of a run
     "text2image_curves.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/curves.png",
 }
 EXPRESSION = "52+69"  # of the banner; with seed 0 none of its three models was trained on it
+FRAMES = 26  # of an animation, at most
 CELL = 66  # pixels of a face in a grid, with its white edge
 
 
@@ -53,13 +54,13 @@ def read_grid(path, rows, columns=8):
     return picture[::2, ::2][: CELL * rows, : CELL * columns]  # every pixel is a square of four
 
 
-def sample_grids(folder):
-    """Return the paths of a run's sample grids, from the untrained model's to the last epoch's.
+def finished_grids(folder):
+    """Return `shared_run.sample_grids` of a run.
 
     Raises:
         InputError: the run is not there, or has not ended.
     """
-    grids = sorted((folder / "samples").glob("epoch_*.png"))
+    grids = shared_run.sample_grids(folder)
     if not grids or not (folder / "results.json").exists():
         raise shared_data.InputError(f"{folder}: not the folder of a finished run with samples.")
     return grids
@@ -73,7 +74,7 @@ def save_jpeg(name, picture):
 def draw_faces(runs):
     """Draw samples and interpolations of the VAEs and the GANs (report: figures 1-4 and 6-9)."""
     for name in VAES + GANS:
-        grids = sample_grids(runs / name)
+        grids = finished_grids(runs / name)
         first_over_last = np.concatenate([read_grid(grids[0], rows=1), read_grid(grids[-1], rows=4)])
         save_jpeg(f"{name}_samples.jpg", first_over_last)
     for kind, names in (("VAE", VAES), ("GAN", GANS)):
@@ -82,11 +83,16 @@ def draw_faces(runs):
 
 
 def animate(runs):
-    """Draw the training of a VAE, of a GAN, and of text to images, of which every sixth epoch will do."""
+    """Draw the training of a VAE, of a GAN, and of text to images, at epochs spread evenly over it."""
+
+    def spread(folder):
+        grids = finished_grids(folder)
+        return [grids[index] for index in np.linspace(0, len(grids) - 1, min(FRAMES, len(grids))).astype(int)]
+
     for name in (VAES[0], GANS[0]):
-        frames = [Image.fromarray(read_grid(path, rows=2)) for path in sample_grids(runs / name)]
+        frames = [Image.fromarray(read_grid(path, rows=2)) for path in spread(runs / name)]
         shared_run.write_gif(ASSETS / f"{name}_training.gif", frames)
-    paths = sample_grids(runs / "A2_RNNs_text2image_long" / "encoders1_decoders1_units512")[::6]
+    paths = spread(runs / "A2_RNNs_text2image_long" / "encoders1_decoders1_units512")
     frames = [Image.open(path).convert("RGB").reduce(2) for path in paths]
     shared_run.write_gif(ASSETS / "text2image_training.gif", frames)
 
@@ -95,7 +101,7 @@ def draw_spreads(runs):
     """Draw samples from N(0, I) and from a sixth of it, at beta 8 and at beta 1, two rows a latent dimension."""
     for beta in (8, 1):
         folders = [runs / f"{name}_beta{beta}" for name in VAES]
-        wide = [read_grid(sample_grids(folder)[-1], rows=2) for folder in folders]
+        wide = [read_grid(finished_grids(folder)[-1], rows=2) for folder in folders]
         narrow = [read_grid(folder / "samples_narrow.png", rows=2) for folder in folders]
         save_jpeg(f"VAE_beta{beta}_samples.jpg", np.concatenate(wide))
         save_jpeg(f"VAE_beta{beta}_samples_narrow.jpg", np.concatenate(narrow))
@@ -105,7 +111,7 @@ def draw_stand_ins(runs):
     """Draw what the first command reads and makes: drawn faces over their reconstructions, and samples."""
     folder = runs / f"{VAES[0]}_drawn"
     save_jpeg("drawn_faces_reconstructed.jpg", read_grid(folder / "reconstructions.png", rows=2))
-    save_jpeg("drawn_faces_samples.jpg", read_grid(sample_grids(folder)[-1], rows=2))
+    save_jpeg("drawn_faces_samples.jpg", read_grid(finished_grids(folder)[-1], rows=2))
 
 
 def solve(runs, mnist):
@@ -144,7 +150,7 @@ def draw_banner(runs, solved):
     figure = Figure(figsize=(12.8, 3.1), dpi=shared_run.DPI)
     for left, name, title in ((0.005, VAES[0], "faces from a VAE"), (0.27, GANS[0], "faces from a GAN")):
         axes = figure.add_axes((left, 0.02, 0.255, 0.88))
-        axes.imshow(read_grid(sample_grids(runs / name)[-1], rows=3, columns=4))
+        axes.imshow(read_grid(finished_grids(runs / name)[-1], rows=3, columns=4))
         axes.set_title(title, fontsize=12)
         axes.axis("off")
     for index, (kind, question, answer) in enumerate(solved):

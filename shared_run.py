@@ -377,9 +377,9 @@ class Run:
         """
         history = read_history(self.folder / "history.csv")
         draw_curves(self.folder / "curves.png", {self.name: history}, panels, self.title("curves"))
-        frames = sorted((self.folder / "samples").glob("epoch_*.png"))
-        if frames:
-            pictures = [Image.open(frame).convert("RGB").reduce(2) for frame in frames]
+        grids = sample_grids(self.folder)
+        if grids:
+            pictures = [Image.open(grid).convert("RGB").reduce(2) for grid in grids]
             write_gif(self.folder / "samples.gif", pictures)
         row = int(np.argmin(history[best])) if best else -1
         results = {name: values[row] for name, values in history.items() if name not in ("epoch", "seconds")}
@@ -689,6 +689,11 @@ def read_history(path):
         return {name: [float(row[name]) for row in rows] for name in filled}
     except (csv.Error, TypeError, ValueError) as error:
         raise InputError(f"{path}: is damaged ({error}); leave --resume out to start another run.") from error
+
+
+def sample_grids(folder):
+    """Return the paths of a run's sample grids, from the untrained model's to the last epoch's."""
+    return sorted((folder / "samples").glob("epoch_*.png"))
 
 
 def read_sources(folders):
