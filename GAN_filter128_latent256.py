@@ -4,8 +4,8 @@
     python GAN_filter128_latent256.py --data img_align_celeba    # any folder of pictures, or a .npy file
 
 Model: Goodfellow et al., "Generative Adversarial Nets", 2014, with the non-saturating loss of its section 3, computed
-from logits. The discriminator's loss is the binary cross-entropy of real pictures called real and generated ones called
-generated; the generator's, that of generated pictures called real. Both are in nats per picture.
+from logits. The discriminator's loss is the binary cross-entropy, averaged over real pictures, called real, and as many
+generated ones, called generated; the generator's, that of generated ones called real. Both are nats per picture.
 
 `history.csv` holds both losses, `d_loss` and `g_loss`; `d_accuracy_real` and `d_accuracy_fake`, the shares of real
 and of generated pictures that the discriminator tells right; `d_x` and `d_g_z`, its mean belief D(x), D(G(z)) that they

@@ -59,7 +59,8 @@ def compare_curves(runs, out):
     histories = {name: shared_run.read_history(folder / "history.csv") for name, folder in runs.items()}
     common = set.intersection(*(set(history) for history in histories.values())) - NOT_CURVES
     panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
-    title = f"training (solid) and held out (dashed); {shared_run.read_sources(runs.values())}"
+    lines = "training (solid) and held out (dashed)" if len(panels) < len(common) else "training"
+    title = f"{lines}; {shared_run.read_sources(runs.values())}"
     shared_run.draw_curves(out / "curves.png", histories, panels, title)
 
 

@@ -41,8 +41,10 @@ FIELDS = (
     "command",
 )
 NOT_METRICS = {"epochs", "epochs_asked", "seconds"}
+WHOLE_ANSWERS = ("val_exact_match", "answer_accuracy")  # columns of a history: the share of answers that are right
+MILESTONES = {"epochs_to_tenth": 0.1, "epochs_to_half": 0.5}  # metrics: the first epoch after which so many are right
 TABLE = re.compile(r"(<!-- table: (.+?) \| (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
-COUNTS = {"active_units", "parameters"}
+COUNTS = {"active_units", "parameters", *MILESTONES}
 
 
 def read_results():
@@ -69,7 +71,7 @@ def add_run(folder, setting, machine, command, report):
     run = folder if "script" in shared_run.read_json(folder / "settings.json") else folder.parent
     settings, results = (shared_run.read_json(path) for path in (run / "settings.json", folder / "results.json"))
     put(
-        {metric: value for metric, value in results.items() if metric not in NOT_METRICS},
+        {metric: value for metric, value in results.items() if metric not in NOT_METRICS} | milestones(folder),
         report,
         script=settings["script"],
         setting=setting,
@@ -83,17 +85,38 @@ def add_run(folder, setting, machine, command, report):
     )
 
 
+def milestones(folder):
+    """Return the MILESTONES that a run or part has passed, {metric: epoch, counted from 1}; none without answers.
+
+    Raises:
+        InputError: the history is damaged.
+    """
+    path = folder / "history.csv"
+    history = shared_run.read_history(path) if path.exists() else {}
+    shares = next((history[name] for name in WHOLE_ANSWERS if name in history), [])
+    first = {
+        metric: next((row for row, share in enumerate(shares) if share >= low), None)
+        for metric, low in MILESTONES.items()
+    }
+    return {metric: row + 1 for metric, row in first.items() if row is not None}
+
+
 def put(numbers, report=None, **fields):
     """Put numbers into `results.csv`, in place of those of the same script, setting, seed and backend.
 
     Args:
-        numbers: {metric: value}.
+        numbers: {metric: value}; whole numbers are written in full, others with six digits.
         report: {metric: the report's value}, or None.
         fields: the other FIELDS, which say where the numbers come from.
     """
     key = {name: str(fields[name]) for name in ("script", "setting", "seed", "backend")}
     new = [
-        {**fields, "metric": metric, "value": f"{value:.6g}", "report": (report or {}).get(metric, "")}
+        {
+            **fields,
+            "metric": metric,
+            "value": str(value) if isinstance(value, int) else f"{value:.6g}",
+            "report": (report or {}).get(metric, ""),
+        }
         for metric, value in numbers.items()
     ]
     rows = read_results()

@@ -22,7 +22,7 @@ text_accuracy_by_epoch.png (11), image_accuracy_augmented.png (12), image_accura
 for text errors.csv, error_kinds.csv and errors.png (every wrong answer), for images answers.png.
 
 Departs from the report: pixels are divided by 255 once, not twice; training pictures are drawn anew each epoch, from
-other digits than the test's; no expression is on both sides; accuracy per epoch is measured on 2,000 test expressions.
+other digits than the test's; no expression is on both sides; accuracy per epoch from text is that of 2,000 tests.
 """
 
 import argparse
@@ -51,7 +51,7 @@ ZOOM = 0.1
 TRANSLATION = 0.1  # of the picture's size
 LIMIT = 20_000  # expressions, which is all
 STEPS_PER_EXECUTION = 50  # of the text model, in one call of the compiled graph
-WATCHED = 2_000  # test expressions that the accuracy per epoch is measured on; the final one is of all
+WATCHED = 2_000  # test expressions, at most, that the text model's accuracy per epoch is of; the final one is of all
 REPORT_ACCURACY = {0.95: 0.9993, 0.9: 1.0, 0.75: 0.9989, 0.5: 0.9940, 0.25: 0.9617, 0.1: 0.6789, 0.05: 0.5445}
 
 QUERY_SHAPE = (shared_blocks.QUERY_LENGTH, len(shared_blocks.CHARACTERS))

@@ -174,7 +174,7 @@ def gan_adam():
 
 
 def lstm_contest(name, build, compile_model, options, batches, torch_step):
-    """Return the contest of `fit` as the script calls it with plain `fit` of the same model on the same data.
+    """Return the contest of the script's `fit` with plain `fit` of the same layers, not unrolled, on the same data.
 
     Args:
         name: of the row.
@@ -366,7 +366,7 @@ def row(contest, numbers):
 
 
 def main(argv=None):
-    """Print the table of the contests that are asked for."""
+    """Print the table of the contests that are asked for, and put it into `results.csv` if that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=[], help=f"any of {', '.join(CONTESTS)}")
     parser.add_argument("--rounds", type=shared_run.positive, default=9, help="repetitions (%(default)s)")

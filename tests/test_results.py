@@ -82,6 +82,14 @@ def test_runs_and_their_parts_are_taken_in_and_replaced(own_results):
     )
 
 
+def test_whole_numbers_and_milestones_are_kept(own_results):
+    folder = finished_run(parameters=2053904, kl=2053904.0)
+    (folder / "history.csv").write_text("epoch,val_exact_match\n0,0.05\n1,0.1\n2,0.3\n3,0.05\n")
+    results_tables.add_run(folder, "latent 8", "a laptop", "python script.py", {})
+    values = {row["metric"]: row["value"] for row in results_tables.read_results()}
+    assert values == {"parameters": "2053904", "kl": "2.0539e+06", "epochs_to_tenth": "2"}
+
+
 def test_seeds_become_mean_and_spread_where_the_first_stood(own_results):
     for seed, accuracy in ((0, 0.5), (1, 0.9), (0, 0.7)):
         numbers = {"accuracy": accuracy, "loss": 10_000 * accuracy}
