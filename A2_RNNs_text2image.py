@@ -331,8 +331,8 @@ def save_misread(part, true, seen):
         writer.writerows([repr(c), *row] for c, row in zip(shared_blocks.CHARACTERS, counts, strict=True) if any(row))
 
 
-def save_table(run):
-    """Write `table4.csv` of all configurations that have ended, print it, and return its numbers by configuration."""
+def read_table(run):
+    """Return {configuration: numbers} of table 4, ours and the report's, for all configurations that have ended."""
     columns = (
         "parameters",
         "epochs",
@@ -351,21 +351,22 @@ def save_table(run):
     )
     table = {}
     for path in sorted(run.folder.glob("encoders*/results.json")):
-        name = path.parent.name
-        table[name] = shared_run.read_json(path)
+        name, numbers = path.parent.name, shared_run.read_json(path)
         if name in REPORT:
-            table[name]["report_val_loss"], table[name]["report_val_mae"] = REPORT[name]
-    with open(run.folder / "table4.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["configuration", *columns])
-        writer.writerows([name, *(numbers.get(column, "") for column in columns)] for name, numbers in table.items())
-    print((run.folder / "table4.csv").read_text())
-    return {
-        f"{name}_{column}": numbers[column]
-        for name, numbers in table.items()
-        for column in columns
-        if column in numbers
-    }
+            numbers["report_val_loss"], numbers["report_val_mae"] = REPORT[name]
+        table[name] = {column: numbers[column] for column in columns if column in numbers}
+    return table
+
+
+def save_table(run, table):
+    """Write `table4.csv` and print it."""
+    path = run.folder / "table4.csv"
+    with open(path, "w", newline="") as file:
+        columns = dict.fromkeys(column for numbers in table.values() for column in numbers)
+        writer = csv.DictWriter(file, ["configuration", *columns])
+        writer.writeheader()
+        writer.writerows({"configuration": name, **numbers} for name, numbers in table.items())
+    print(path.read_text())
 
 
 def main(argv=None):
@@ -404,7 +405,10 @@ def main(argv=None):
     data = (queries, answers, *rows)
     for configuration in [one] if all(one) else CONFIGURATIONS:
         run_configuration(run, configuration, data, banks, reader)
-    numbers = {"reader_accuracy": reader_accuracy, **save_table(run)}
+    table = read_table(run)
+    save_table(run, table)
+    numbers = {f"{name}_{column}": number for name, row in table.items() for column, number in row.items()}
+    numbers["reader_accuracy"] = reader_accuracy
     run.report(numbers)
     return numbers
 

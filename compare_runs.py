@@ -9,7 +9,6 @@ Writes to `runs/comparison/`, or the folder that `--out` names:
     results.csv         the final numbers, one row a run
 """
 
-import argparse
 import csv
 import os
 from pathlib import Path
@@ -91,7 +90,7 @@ def compare_results(runs, out):
 
 def main(argv=None):
     """Compare the runs that the command line names."""
-    parser = shared_run.OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = shared_run.OneLineParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders")
     parser.add_argument("--out", type=Path, default=shared_run.RUNS_DIR / "comparison", help="folder to write to")
     args = parser.parse_args(argv)

@@ -13,7 +13,6 @@ The runs that it takes the pictures from, by their folders in `runs/`:
     comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
 """
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -174,7 +173,7 @@ def main(argv=None):
     Raises:
         InputError: a run is missing or has not ended; as `shared_data.find_digits`.
     """
-    parser = shared_run.OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = shared_run.OneLineParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=shared_run.RUNS_DIR, help="folder of the run folders")
     parser.add_argument("--mnist", help="MNIST as .npz file (keras.datasets, else drawn digits)")
     args = parser.parse_args(argv)

@@ -12,7 +12,6 @@ which rows, by a pattern for script and setting, and which columns it has, by na
     <!-- end of table -->
 """
 
-import argparse
 import csv
 import math
 import re
@@ -196,7 +195,7 @@ def with_tables(text):
 
 def main(argv=None):
     """Add a run if one is named, and write the README's tables."""
-    parser = shared_run.OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = shared_run.OneLineParser(description=__doc__)
     parser.add_argument(
         "--add", type=Path, metavar="FOLDER", help="run folder, or part of one, whose numbers to take in"
     )

@@ -39,7 +39,11 @@ GO_ON = "A run that had begun goes on with the same command and --resume."
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An `ArgumentParser` that answers wrong use with one line, without the usage text, and exit status 2."""
+    """An `ArgumentParser` that answers wrong use with one line and status 2, and leaves its description as it is."""
+
+    def __init__(self, **options):
+        """Take what `ArgumentParser` takes."""
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message):
         """Print the line and leave."""

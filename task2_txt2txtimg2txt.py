@@ -342,9 +342,14 @@ def draw_shares(run, results):
     figure.savefig(run.folder / "text_accuracy_by_share.png")
 
 
-def draw_figures(run):
-    """Draw figures 10 to 13 from all parts that have ended; return their test accuracies by part."""
-    accuracies = {}
+def ended_parts(run):
+    """Return {folder: results} of all parts of the run that have ended, now or before."""
+    paths = sorted(run.folder.glob("*/results.json"), reverse=True)
+    return {path.parent: shared_run.read_json(path) for path in paths}
+
+
+def draw_figures(run, parts):
+    """Draw figures 10 to 13 from `ended_parts`."""
     panels = {"accuracy per character": ["accuracy"], "exact match": ["exact_match"]}
     figures = {
         "text_*": "text_accuracy_by_epoch.png",
@@ -352,20 +357,14 @@ def draw_figures(run):
         "image_*_plain": "image_accuracy_plain.png",
     }
     for pattern, name in figures.items():
-        results = {path.parent: shared_run.read_json(path) for path in run.folder.glob(f"{pattern}/results.json")}
-        if not results:
+        folders = [folder for folder in parts if folder.match(pattern)]
+        if not folders:
             continue
-        folders = sorted(results, reverse=True)
         histories = {folder.name: shared_run.read_history(folder / "history.csv") for folder in folders}
         title = f"{run.name}: training (solid) and test (dashed); {shared_run.read_sources(folders)}"
         shared_run.draw_curves(run.folder / name, histories, panels, title)
         if pattern == "text_*":
-            shares = {float(folder.name.removeprefix("text_")): results[folder] for folder in folders}
-            draw_shares(run, shares)
-        for folder in folders:
-            for metric in ("test_accuracy", "test_exact_match"):
-                accuracies[f"{folder.name}_{metric}"] = results[folder][metric]
-    return accuracies
+            draw_shares(run, {float(folder.name.removeprefix("text_")): parts[folder] for folder in folders})
 
 
 def share(text):
@@ -410,7 +409,10 @@ def main(argv=None):
     if args.part != "text":
         for name in args.models:
             run_image(run, queries, answers, name, not args.no_augmentation, banks, digits)
-    accuracies = draw_figures(run)
+    parts = ended_parts(run)
+    draw_figures(run, parts)
+    metrics = ("test_accuracy", "test_exact_match")
+    accuracies = {f"{folder.name}_{name}": results[name] for folder, results in parts.items() for name in metrics}
     run.report(accuracies)
     return accuracies
 

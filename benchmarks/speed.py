@@ -12,7 +12,6 @@ by that time, by the rate of a large matrix product, measured just before. PyTor
 installed.
 """
 
-import argparse
 import io
 import os
 import statistics
@@ -367,7 +366,7 @@ def row(contest, numbers):
 
 def main(argv=None):
     """Print the table of the contests that are asked for, and put it into `results.csv` if that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = shared_run.OneLineParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=[], help=f"any of {', '.join(CONTESTS)}")
     parser.add_argument("--rounds", type=shared_run.positive, default=9, help="repetitions (%(default)s)")
     parser.add_argument("--keep", metavar="MACHINE", help="put them into assets/results.csv, for results_tables.py")
