@@ -332,7 +332,7 @@ def save_misread(part, true, seen):
 
 
 def read_table(run):
-    """Return {configuration: numbers} of table 4, ours and the report's, for all configurations that have ended."""
+    """Return {configuration: numbers} of table 4 for all configurations that have ended, None where unknown."""
     columns = (
         "parameters",
         "epochs",
@@ -354,7 +354,7 @@ def read_table(run):
         name, numbers = path.parent.name, shared_run.read_json(path)
         if name in REPORT:
             numbers["report_val_loss"], numbers["report_val_mae"] = REPORT[name]
-        table[name] = {column: numbers[column] for column in columns if column in numbers}
+        table[name] = {column: numbers.get(column) for column in columns}
     return table
 
 
@@ -362,10 +362,9 @@ def save_table(run, table):
     """Write `table4.csv` and print it."""
     path = run.folder / "table4.csv"
     with open(path, "w", newline="") as file:
-        columns = dict.fromkeys(column for numbers in table.values() for column in numbers)
-        writer = csv.DictWriter(file, ["configuration", *columns])
-        writer.writeheader()
-        writer.writerows({"configuration": name, **numbers} for name, numbers in table.items())
+        writer = csv.writer(file)
+        writer.writerow(["configuration", *next(iter(table.values()))])
+        writer.writerows([name, *numbers.values()] for name, numbers in table.items())
     print(path.read_text())
 
 
@@ -407,8 +406,9 @@ def main(argv=None):
         run_configuration(run, configuration, data, banks, reader)
     table = read_table(run)
     save_table(run, table)
-    numbers = {f"{name}_{column}": number for name, row in table.items() for column, number in row.items()}
-    numbers["reader_accuracy"] = reader_accuracy
+    numbers = {"reader_accuracy": reader_accuracy}
+    for name, row in table.items():
+        numbers |= {f"{name}_{column}": number for column, number in row.items() if number is not None}
     run.report(numbers)
     return numbers
 
