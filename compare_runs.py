@@ -20,6 +20,7 @@ import shared_run
 from shared_data import InputError
 
 NOT_CURVES = {"epoch", "seconds"}
+GAN_LOSSES = {"d_loss", "g_loss"}  # which pull against each other, so that "loss", their sum, says nothing
 NEEDED = ("settings.json", "results.json", "history.csv", "interpolation.png", "samples")
 
 
@@ -57,6 +58,8 @@ def compare_curves(runs, out):
     """Draw the curves that all runs have, a panel a curve and a line a run."""
     histories = {name: shared_run.read_history(folder / "history.csv") for name, folder in runs.items()}
     common = set.intersection(*(set(history) for history in histories.values())) - NOT_CURVES
+    if common >= GAN_LOSSES:
+        common.remove("loss")
     panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
     lines = "training (solid) and held out (dashed)" if len(panels) < len(common) else "training"
     title = f"{lines}; {shared_run.read_sources(runs.values())}"

@@ -90,8 +90,7 @@ def milestones(folder):
     Raises:
         InputError: the history is damaged.
     """
-    path = folder / "history.csv"
-    history = shared_run.read_history(path) if path.exists() else {}
+    history = shared_run.read_history(folder / "history.csv")
     shares = next((history[name] for name in WHOLE_ANSWERS if name in history), [])
     first = {
         metric: next((row for row, share in enumerate(shares) if share >= low), None)

@@ -278,8 +278,7 @@ class Run:
         Raises:
             InputError: the history is damaged.
         """
-        path = self.folder / "history.csv"
-        values = read_history(path).get(metric, []) if path.exists() else []
+        values = read_history(self.folder / "history.csv").get(metric, [])
         return len(values) > 0 and len(values) - 1 - int(np.argmin(values)) >= patience
 
     def title(self, text):
@@ -289,8 +288,10 @@ class Run:
     def restore(self, model):
         """Load the newest whole checkpoint into the built and compiled `model`, if there is one.
 
+        The history is cut to the epochs behind it, and earlier results go, which are not those of a run that goes on.
+
         Returns:
-            The number of epochs behind it, which is `fit`'s `initial_epoch`; the history is cut to these.
+            The number of these epochs, which is `fit`'s `initial_epoch`.
 
         Raises:
             InputError: every checkpoint is damaged, or there is none although epochs have been finished.
@@ -304,12 +305,13 @@ class Run:
                 print(f"Warning: {error} The one before it is taken.")
                 continue
             trim_history(self.folder / "history.csv", epochs)
+            (self.folder / "results.json").unlink(missing_ok=True)
             print(f"Resumed after epoch {epochs}.")
             return epochs
         if checkpoints:
             raise InputError(f"{folder}: every checkpoint is damaged; leave --resume out to start another run.")
         history = self.folder / "history.csv"
-        if history.exists() and len(read_history(history).get("epoch", [])) > 1:  # one row: killed before it was saved
+        if len(read_history(history).get("epoch", [])) > 1:  # one row: killed before it was saved
             raise InputError(f"{folder}: no checkpoint to go on with; leave --resume out to start another run.")
         history.unlink(missing_ok=True)
         return 0
@@ -555,7 +557,7 @@ class GANWatch(keras.callbacks.Callback):
 
     def discriminator_has_won(self, logs):
         """Say whether it has been certain, and the generator's loss rising, for `patience` epochs including this."""
-        before = read_history(self.history) if self.history.exists() else {}
+        before = read_history(self.history)
         last = {
             name: np.array([*before.get(name, []), logs[name]][-self.patience - 1 :])
             for name in ("d_accuracy_real", "d_accuracy_fake", "g_loss")
@@ -659,11 +661,11 @@ class Replay(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Call their `on_epoch_end` for every epoch in the history."""
-        if not (self.folder / "history.csv").exists():
-            return
         history = read_history(self.folder / "history.csv")
+        if not history:
+            return
         self.model.optimizer.learning_rate = self.learning_rate
-        for row in range(len(history.get("epoch", []))):
+        for row in range(len(history["epoch"])):
             for callback in self.callbacks:
                 callback.on_epoch_end(row, {name: values[row] for name, values in history.items()})
 
@@ -683,9 +685,13 @@ def predict(model, inputs, batch_size=500):
 def read_history(path):
     """Return the columns of a `history.csv` as {name: list of float}, without columns that were never filled.
 
+    There are none before the first epoch has ended, when the file may be missing.
+
     Raises:
         InputError: it holds something else.
     """
+    if not path.exists():
+        return {}
     try:
         with open(path, newline="") as file:
             rows = list(csv.DictReader(file))

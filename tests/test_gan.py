@@ -168,7 +168,7 @@ def test_the_watch_is_quiet_when_all_is_well_and_plain_when_not(tmp_path, capsys
     assert capsys.readouterr().out == ""
 
 
-def test_resumed_run_equals_an_unbroken_one_and_can_be_compared(small, tmp_path):
+def test_resumed_run_equals_an_unbroken_one_and_can_be_compared(small, tmp_path, monkeypatch):
     flags = ["--limit", "12", "--batch-size", "8"]
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
     script.main([*flags, "--epochs", "1", "--out", str(broken)])
@@ -179,7 +179,10 @@ def test_resumed_run_equals_an_unbroken_one_and_can_be_compared(small, tmp_path)
         assert history.pop("epoch") == [0, 1, 2]
         history.pop("seconds")
     assert histories[0] == histories[1]
+    panels = []
+    monkeypatch.setattr(shared_run, "draw_curves", lambda path, histories, names, title: panels.extend(names))
     compare_runs.main([str(broken), str(unbroken), "--out", str(tmp_path / "out")])
+    assert panels == ["d_accuracy_fake", "d_accuracy_real", "d_g_z", "d_loss", "d_x", "g_loss", "pixel_std"]
     assert {"first_last.png", "interpolations.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 

@@ -186,6 +186,7 @@ def test_tensorboard_is_asked_for_in_one_line(monkeypatch):
 
 def test_history_is_cut_to_the_checkpoint(tmp_path):
     path = tmp_path / "history.csv"
+    assert shared_run.read_history(path) == {}
     path.write_text("epoch,loss,val_loss\n0,3.5,NA\n1,2.5,NA\n2,1.5,NA\n")
     shared_run.trim_history(path, 2)
     assert shared_run.read_history(path) == {"epoch": [0, 1], "loss": [3.5, 2.5]}

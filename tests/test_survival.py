@@ -157,6 +157,7 @@ def test_full_disk_takes_nothing(small_run, tmp_path, capsys):
     assert "File too large. A run that had begun goes on with the same command and --resume." in error
     assert (tmp_path / "run" / "samples" / "epoch_003.png").exists()  # so it was the checkpoint that did not fit
     assert {path: path.read_bytes() for path in (tmp_path / "run" / "checkpoint").iterdir()} == before
+    assert not (tmp_path / "run" / "results.json").exists()  # a run that goes on has not ended
     status, printed, _ = small_run(capsys, 3, "--resume")
     assert status == 0
     assert "Resumed after epoch 2." in printed
