@@ -191,7 +191,8 @@ def test_every_script_runs(name, tmp_path):
     module = importlib.import_module(name)
     results = module.main(["--limit", "6", "--batch-size", "4", "--epochs", "1", "--out", str(tmp_path / name)])
     assert all(np.isfinite(value) for value in results.values())
-    assert {"d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_x", "d_g_z", "pixel_std"} <= set(results)
+    columns = {"d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_x", "d_g_z", "pixel_std"}
+    assert columns | {"sharpness_samples"} <= set(results)
     expected = {"generator.keras", "discriminator.keras", "interpolation.png", "curves.png", "samples.gif"}
     assert expected <= {path.name for path in (tmp_path / name).iterdir()}
     generator = keras.saving.load_model(tmp_path / name / "generator.keras")
