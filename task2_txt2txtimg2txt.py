@@ -13,7 +13,7 @@ Data: all 20,000 sums and differences of two numbers 0..99; digits from MNIST, w
 `--mnist` names, else drawn ones. A part that is done is not done again on `--resume`, and all figures are drawn anew.
 
 Measured, seed 0, MNIST, two CPU cores (AMD EPYC), TensorFlow 2.21, beside other work: text at train shares .95 to .05,
-100 epochs each, 1,763 s in all, test accuracy per character 1.0000, 1.0000, .9931, .9998, .9919, .7798, .6122; flatten,
+100 epochs each, 1,762 s in all, test accuracy per character 1.0000, 1.0000, .9931, .9998, .9919, .7798, .6122; flatten,
 100 epochs, .927 without augmentation (693 s) and .676 with it (822 s); convolution without it .558 after 28 (1,936 s).
 
 Writes `runs/task2_txt2txtimg2txt/`: settings.json, results.json, text_accuracy_by_share.png (figure 10),
@@ -22,7 +22,7 @@ text_accuracy_by_epoch.png (11), image_accuracy_augmented.png (12), image_accura
 for text errors.csv, error_kinds.csv and errors.png (every wrong answer), for images answers.png.
 
 Departs from the report: pixels are divided by 255 once, not twice; training pictures are drawn anew each epoch, from
-other digits than the test's; no expression is on both sides; accuracy per epoch from text is that of 2,000 tests.
+other digits than the test's; no expression is on both sides; accuracy per epoch from text is of 2,000 tests at most.
 """
 
 import argparse
