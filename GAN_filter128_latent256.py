@@ -14,7 +14,7 @@ are real; `pixel_std`, how much the samples differ from each other. `loss`, the 
 
 Measured: 50 epochs on 10,000 CelebA photographs, seed 0, two CPU cores (AMD EPYC with bf16 units), TensorFlow 2.21:
 4,144 s beside other work; d_loss 0.31, g_loss 2.08; the discriminator tells 84 % of the real and 90 % of the generated
-pictures right. Sharpness of samples 1,062, where photographs have 1,239. Faces from epoch 10; at 50 most are whole,
+pictures right. Sharpness of samples 1,062, where photographs have 1,239. Faces from epoch 10; at 50 many are whole,
 some broken.
 
 Writes `runs/GAN_filter128_latent256/`: settings.json, history.csv, curves.png, samples/epoch_NNN.png (from the same
