@@ -84,7 +84,8 @@ def build_flatten_model(augmented):
 def build_convolution_model(augmented):
     """Return Table 3's model, 6,989,581 parameters: uint8 (batch, 5, 28, 28) -> probabilities (batch, 3, 13)."""
     pictures = keras.Input(GLYPHS_SHAPE, dtype="uint8", name="pictures")
-    x = layers.ConvLSTM2D(filters=32, kernel_size=3, padding="same", name="encoder")(prepare(pictures, augmented))
+    x = prepare(pictures, augmented)
+    x = layers.ConvLSTM2D(filters=32, kernel_size=3, padding="same", unroll=True, name="encoder")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(256, activation="relu", name="dense")(x)
     x = layers.Dropout(DROPOUT, name="dropout")(x)

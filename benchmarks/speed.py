@@ -198,11 +198,11 @@ def lstm_contest(name, build, compile_model, options, batches, torch_step):
 
 
 def rolled(model):
-    """Return a functional model with every LSTM's loop left rolled up, as Keras has it unless told otherwise."""
+    """Return a functional model with the loop of every LSTM left rolled up, as Keras has it unless told otherwise."""
 
     def clone(layer):
         config = layer.get_config()
-        return type(layer).from_config(config | ({"unroll": False} if isinstance(layer, layers.LSTM) else {}))
+        return type(layer).from_config(config | ({"unroll": False} if isinstance(layer, layers.RNN) else {}))
 
     return keras.models.clone_model(model, clone_function=clone)
 
