@@ -173,7 +173,7 @@ def cell(run, column):
 def decimals(metric, value):
     """Return how many decimals the README shows: as a rule four below 10, one below 1000, and none from there on."""
     if metric.startswith(("share_", "times")):
-        return 2
+        return 1 if value >= 10 else 2
     if metric.startswith(("ms_", "score_", "gb_")):  # three digits
         return max(0, 2 - math.floor(math.log10(value)))
     if metric in COUNTS or metric.startswith("seconds_") or value >= 1000:
