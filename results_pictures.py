@@ -7,6 +7,7 @@ The runs that it takes the pictures from, by their folders in `runs/`:
     VAE_filter64_latent{32,64,128}, GAN_filter128_latent{64,128,256}, task2_txt2txtimg2txt (all parts),
     A2_RNNs_text2image          those of the scripts' names
     A2_RNNs_text2image_long     --encoders 1 --decoders 1 --units 512 --batch-size 32 --epochs 150 --patience 30
+    task2_txt2txtimg2txt_fixed  with a fixed picture for each expression, by its command in assets/results.csv
     VAE_..._beta8               --epochs 6
     VAE_..._beta1               the same of a copy with BETA = 1.0
     VAE_filter64_latent32_drawn    without pictures
@@ -36,6 +37,7 @@ COPIES = {  # asset: file of a run
     "text_errors_share25.png": "task2_txt2txtimg2txt/text_0.25/errors.png",
     "image_accuracy_augmented.png": "task2_txt2txtimg2txt/image_accuracy_augmented.png",
     "image_accuracy_plain.png": "task2_txt2txtimg2txt/image_accuracy_plain.png",
+    "image_accuracy_fixed.png": "task2_txt2txtimg2txt_fixed/image_accuracy_plain.png",
     "image_answers.png": "task2_txt2txtimg2txt/image_flatten_plain/answers.png",
     "text2image_samples_report_schedule.png": "A2_RNNs_text2image/encoders1_decoders1_units512/samples.png",
     "text2image_curves_report_schedule.png": "A2_RNNs_text2image/encoders1_decoders1_units512/curves.png",
