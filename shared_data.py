@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 CENTRE_CROP = True  # False squashes pictures that are not square, as the report did
 DRAWN_FACES = 2_000  # pictures in the stand-in set
 DRAWN_DIGITS = {"train": 20_000, "test": 4_000}
+MNIST_CRC = 0xF3639B56  # of its training digits
 FONTS = [getattr(cv2, f"FONT_HERSHEY_{name}") for name in ("SIMPLEX", "DUPLEX", "TRIPLEX", "SCRIPT_COMPLEX")]
 
 
@@ -133,10 +135,11 @@ def read_image(path):
 
 def png_is_whole(data):
     """Say whether a PNG file is as long as its chunks claim; OpenCV takes memory for all that they claim."""
-    place = 8  # behind the signature; a chunk has its length, a name, content and a checksum of four bytes each
-    while place < len(data):
+    place, name = 8, None  # behind the signature; a chunk has its length, a name, content and a checksum
+    while place < len(data) and name != b"IEND":  # some programs add bytes of their own behind the last chunk
+        name = data[place + 4 : place + 8]
         place += 12 + int.from_bytes(data[place : place + 4], "big")
-    return place == len(data)
+    return name == b"IEND" and place <= len(data)
 
 
 def resize_square(image, size):
@@ -272,8 +275,9 @@ def find_digits(path, seed):
         InputError: the file does not hold that.
     """
     if path is not None:
-        train, test = load_digits(Path(path).expanduser())
-        source = "MNIST"
+        path = Path(path).expanduser()
+        train, test = load_digits(path)
+        source = "MNIST" if zlib.crc32(train[0]) == MNIST_CRC else f"digits of {path.name}"
     else:
         try:
             train, test = keras.datasets.mnist.load_data()
@@ -290,7 +294,9 @@ def load_digits(path):
     """Return (x_train, y_train), (x_test, y_test) of an `.npz` file; see `find_digits`."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            train, test = ((file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test"))
+            train, test = (
+                tuple(np.ascontiguousarray(file[f"{array}_{part}"]) for array in "xy") for part in ("train", "test")
+            )
     except Exception as error:  # nearly anything, of a damaged file
         raise InputError(f"{path}: not a readable MNIST .npz file ({error}).") from error
     for images, labels in (train, test):

@@ -109,7 +109,12 @@ def test_drawn_digits_can_be_told_apart():
 
 def test_mnist_files(tmp_path, capsys, monkeypatch):
     train, test, source = shared_data.find_digits(tiny_mnist(tmp_path), seed=0)
-    assert (len(train[0]), len(test[0]), source) == (200, 100, "MNIST")
+    assert (len(train[0]), len(test[0]), source) == (200, 100, "digits of mnist.npz")
+    with np.load(tmp_path / "mnist.npz") as file:
+        np.savez(tmp_path / "columns.npz", **{name: np.asfortranarray(file[name]) for name in file.files})
+    (images, _), _, _ = shared_data.find_digits(tmp_path / "columns.npz", seed=0)
+    np.testing.assert_array_equal(images, train[0])
+    assert images.flags.c_contiguous  # as a checksum wants it
     (tmp_path / "text.npz").write_text("no archive")
     np.savez(tmp_path / "other.npz", x_train=np.zeros(3))
     np.savez(tmp_path / "objects.npz", **{f"{x}_{part}": np.array([{}]) for x in "xy" for part in ("train", "test")})
@@ -186,7 +191,8 @@ def test_errors_are_named(query, predicted, kinds):
 
 
 def test_errors_are_counted(tmp_path):
-    run = shared_run.Run("script.py", argparse.Namespace(out=None, resume=False, distribute=False), {}, "expressions")
+    args = argparse.Namespace(out=None, resume=False, distribute=False, tensorboard=False)
+    run = shared_run.Run("script.py", args, {}, "expressions")
     queries, answers = ["17+25", "95+17", " 9-12", "42-17"], [" 42", "112", " -3", " 25"]
     script.save_errors(run, queries, answers, [" 42", " 12", "  3", " 35"])
     with open(run.folder / "error_kinds.csv") as file:

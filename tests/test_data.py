@@ -125,6 +125,16 @@ def test_unreadable_pictures_are_skipped_and_named(tmp_path, capsys):
     assert "003.png" in out
 
 
+def test_bytes_behind_the_end_of_a_png_do_no_harm(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", 2)
+    whole = (folder / "001.png").read_bytes()
+    (folder / "001.png").write_bytes(whole + b"\n")
+    assert shared_data.load_images(folder, 8)[:, 0, 0, 0].tolist() == [0, 1]
+    for end in (-1, -12):  # in its last chunk, and before it
+        (folder / "001.png").write_bytes(whole[:end])
+        assert len(shared_data.load_images(folder, 8)) == 1
+
+
 def test_array_file(tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3), np.uint8)
     np.save(tmp_path / "pictures.npy", pictures)
