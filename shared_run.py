@@ -177,7 +177,7 @@ class Run:
 
     Raises:
         InputError: the folder cannot be written; there is nothing to resume, or it was started with other settings;
-            as `distribute`.
+            TensorBoard is asked for and not installed; as `distribute`.
     """
 
     def __init__(self, script, args, constants, source, may_change=()):
@@ -190,6 +190,8 @@ class Run:
             source: text that says what the data are.
             may_change: names of the script's own flags in which a resumed run may differ.
         """
+        if args.tensorboard and not importlib.util.find_spec("tensorboard"):
+            raise InputError("--tensorboard: needs the package of that name (pip install tensorboard).")
         self.name = Path(script).stem
         self.args = args
         self.source = source
@@ -320,12 +322,9 @@ class Run:
         """Load the best epoch's state, as `callbacks` kept it, into `model`.
 
         Raises:
-            InputError: it is damaged, or no epoch's loss was a number.
+            InputError: it is damaged or has gone.
         """
-        path = self.folder / "checkpoint" / "best.npz"
-        if not path.exists():
-            raise InputError(f"{path}: was never written; if the loss was not a number, try a lower learning rate.")
-        load_state(path, model)
+        load_state(self.folder / "checkpoint" / "best.npz", model)
 
     def callbacks(self, *, batches, save_samples=None, best=None):
         """Return the callbacks of `fit`, in the order in which an epoch's end needs them: the checkpoint comes last.
@@ -338,12 +337,12 @@ class Run:
                 epochs' state alone.
 
         Raises:
-            InputError: the folder cannot be written, or TensorBoard is asked for and not installed.
+            InputError: the folder cannot be written.
         """
         make_folder(self.folder / "checkpoint")
         callbacks = [
             SeedEachEpoch(self.args.seed, batches),
-            keras.callbacks.TerminateOnNaN(),
+            StopAtNaN(),
             Stopwatch(),
             keras.callbacks.CSVLogger(self.folder / "history.csv", append=True),
         ]
@@ -352,8 +351,6 @@ class Run:
             callbacks.append(Samples(self.folder / "samples", save_samples))
         callbacks.append(Checkpoint(self.folder, best))
         if self.args.tensorboard:
-            if not importlib.util.find_spec("tensorboard"):
-                raise InputError("--tensorboard: needs the package of that name (pip install tensorboard).")
             callbacks.append(keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False))
         return callbacks
 
@@ -487,6 +484,30 @@ class SeedEachEpoch(keras.callbacks.Callback):
             state.assign(np.random.SeedSequence([self.seed, epoch, index]).generate_state(2))
 
 
+class StopAtNaN(keras.callbacks.Callback):
+    """End a run with an `InputError` once a loss is infinite or not a number, before anything is written of that epoch.
+
+    `keras.callbacks.TerminateOnNaN` lets `fit` return as if all were well.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remember which epoch it is."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Look at the loss so far."""
+        self.require_finite(logs["loss"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Look at the held-out loss, if there is one: the last step can have spoilt the weights."""
+        self.require_finite(logs.get("val_loss", 0.0))
+
+    def require_finite(self, loss):
+        """Raise the error if `loss` is not finite."""
+        if not np.isfinite(loss):
+            raise InputError(f"The loss is {loss} in epoch {self.epoch + 1}; try a lower learning rate.")
+
+
 class Stopwatch(keras.callbacks.Callback):
     """Log the seconds that each epoch took, validation included."""
 
@@ -587,9 +608,7 @@ class Checkpoint(keras.callbacks.Callback):
             path.unlink()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write the checkpoint, unless the loss has become infinite or not a number, and keep one before it."""
-        if not np.isfinite(logs["loss"]):
-            return
+        """Write the checkpoint, and keep one before it."""
         folder = self.folder / "checkpoint"
         if self.best and logs[self.best] <= min(read_history(self.folder / "history.csv")[self.best]):
             save_state(folder / "best.npz", self.model)
@@ -601,8 +620,12 @@ class Checkpoint(keras.callbacks.Callback):
 
 def find_checkpoints(folder):
     """Return {path: epochs behind it} of the checkpoints in a folder, the newest first."""
-    epochs = {path: int(path.stem.removeprefix("epoch_")) for path in folder.glob("epoch_*.npz")}
-    return dict(sorted(epochs.items(), key=lambda item: -item[1]))
+    return {path: epoch_of(path) for path in sorted(folder.glob("epoch_*.npz"), key=epoch_of, reverse=True)}
+
+
+def epoch_of(path):
+    """Return the number in the name of a checkpoint or a sample grid, `epoch_NNN`; from 1,000 on it has more digits."""
+    return int(path.stem.removeprefix("epoch_"))
 
 
 def save_state(path, model):
@@ -703,7 +726,7 @@ def read_history(path):
 
 def sample_grids(folder):
     """Return the paths of a run's sample grids, from the untrained model's to the last epoch's."""
-    return sorted((folder / "samples").glob("epoch_*.png"))
+    return sorted((folder / "samples").glob("epoch_*.png"), key=epoch_of)
 
 
 def read_sources(folders):

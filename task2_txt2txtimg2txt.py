@@ -395,6 +395,9 @@ def main(argv=None):
     )
     args = parser.parse_args(argv)
     queries, answers = shared_blocks.sample_expressions(args.limit, args.seed)
+    if args.part != "text":
+        *sets, digits = shared_data.find_digits(args.mnist, args.seed)
+        banks = [shared_blocks.GlyphBank(*glyphs, [args.seed, index]) for index, glyphs in enumerate(sets)]
     run = shared_run.Run(
         __file__,
         args,
@@ -402,9 +405,6 @@ def main(argv=None):
         f"{len(queries):,} expressions",
         may_change=("part", "shares", "models", "no_augmentation", "mnist"),
     )
-    if args.part != "text":
-        *sets, digits = shared_data.find_digits(args.mnist, args.seed)
-        banks = [shared_blocks.GlyphBank(*glyphs, [args.seed, index]) for index, glyphs in enumerate(sets)]
     if args.part != "image":
         for train_share in args.shares:
             run_text(run, queries, answers, train_share)

@@ -75,8 +75,9 @@ def test_no_script_imports_another():
         ("compare_runs", (".",), ".: not the folder of a finished run of faces"),
     ],
 )
-def test_user_errors_are_one_line_and_status_2(name, flags, message, run_script):
+def test_user_errors_are_one_line_and_status_2(name, flags, message, run_script, tmp_path):
     done = run_script(name, *flags)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith(f"{name}.py: error: {message}")
+    assert not (tmp_path / "scripts" / "runs").exists(), "a folder that the mended command cannot have any more"

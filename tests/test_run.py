@@ -45,7 +45,7 @@ def test_wrong_flags_get_one_line(flags, capsys):
 
 
 def open_run(**changes):
-    args = argparse.Namespace(**{"out": None, "resume": False, "distribute": False, "seed": 0, "epochs": 3, **changes})
+    args = argparse.Namespace(**{**vars(parse()), **changes})
     return shared_run.Run("script.py", args, {"BETA": 8.0, "EPOCHS": 3}, "4 drawn faces")
 
 
@@ -181,7 +181,20 @@ def test_captioned_pictures_need_not_fill_the_last_row(tmp_path):
 def test_tensorboard_is_asked_for_in_one_line(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install tensorboard"):
-        open_run(tensorboard=True).callbacks(batches=None)
+        open_run(tensorboard=True)
+    assert not shared_run.RUNS_DIR.exists()
+
+
+def test_sample_grids_are_in_the_order_of_their_epochs(tmp_path):
+    (tmp_path / "samples").mkdir()
+    for epoch in (999, 0, 1000, 101):
+        (tmp_path / f"samples/epoch_{epoch:03d}.png").touch()
+    assert [path.name for path in shared_run.sample_grids(tmp_path)] == [
+        "epoch_000.png",
+        "epoch_101.png",
+        "epoch_999.png",
+        "epoch_1000.png",
+    ]
 
 
 def test_history_is_cut_to_the_checkpoint(tmp_path):

@@ -158,6 +158,18 @@ def test_resumed_run_equals_an_unbroken_one(tmp_path, capsys):
     assert resumed["active_units"] == unbroken["active_units"]
 
 
+def test_a_loss_that_is_no_number_ends_the_run_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "LEARNING_RATE", 1e30)
+    with pytest.raises(shared_data.InputError, match=r"The loss is (nan|inf) in epoch [12]; try a lower learning rate"):
+        script.main(["--limit", "24", "--epochs", "2", "--out", str(tmp_path / "run")])
+    assert not (tmp_path / "run" / "results.json").exists()
+    watch = shared_run.StopAtNaN()
+    watch.on_epoch_begin(4)
+    watch.on_train_batch_end(0, {"loss": 3.0})
+    with pytest.raises(shared_data.InputError, match="The loss is nan in epoch 5"):
+        watch.on_epoch_end(4, {"loss": 3.0, "val_loss": np.nan})
+
+
 def test_comparison_of_runs(tmp_path, capsys):
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
