@@ -3,7 +3,7 @@
     python results_pictures.py                      # from runs/, with digits as in the scripts
     python results_pictures.py --mnist mnist.npz
 
-The runs that it takes the pictures from, by their folders in `runs/`:
+The runs that it takes the pictures from, by their folders in `runs/`; those of photographs with --limit 10000:
     VAE_filter64_latent{32,64,128}, GAN_filter128_latent{64,128,256}, task2_txt2txtimg2txt (all parts),
     A2_RNNs_text2image          those of the scripts' names
     A2_RNNs_text2image_long     --encoders 1 --decoders 1 --units 512 --batch-size 32 --epochs 150 --patience 30

@@ -12,6 +12,7 @@ which rows, by a pattern for script and setting, and which columns it has, by na
     <!-- end of table -->
 """
 
+import argparse
 import csv
 import math
 import re
@@ -192,6 +193,14 @@ def with_tables(text):
     return TABLE.sub(fill, text)
 
 
+def report_value(text):
+    """Return the pair (metric, value as text) that `--report`'s METRIC=VALUE stands for."""
+    match = re.fullmatch(r"(\w+)=([\d.]+)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text} is not METRIC=VALUE")
+    return match.groups()
+
+
 def main(argv=None):
     """Add a run if one is named, and write the README's tables."""
     parser = shared_run.OneLineParser(description=__doc__)
@@ -201,14 +210,15 @@ def main(argv=None):
     parser.add_argument("--setting", help="what tells this run from others of its script")
     parser.add_argument("--machine", help="what it ran on")
     parser.add_argument("--command", help="what repeats it")
-    parser.add_argument("--report", nargs="*", default=[], metavar="METRIC=VALUE", help="the report's numbers")
+    parser.add_argument(
+        "--report", type=report_value, nargs="*", default=[], metavar="METRIC=VALUE", help="the report's numbers"
+    )
     args = parser.parse_args(argv)
     if args.add:
         if not (args.setting and args.machine and args.command):
             parser.error("--add needs --setting, --machine and --command")
-        report = dict(pair.split("=") for pair in args.report)
-        add_run(args.add, args.setting, args.machine, args.command, report)
-    README.write_text(with_tables(README.read_text()))
+        add_run(args.add, args.setting, args.machine, args.command, dict(args.report))
+    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

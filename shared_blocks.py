@@ -21,7 +21,10 @@ def fast_lstm(steps_per_execution):
 
 
 def fast_precision():
-    """Return "mixed_bfloat16" if the processor has bf16 units, which make it faster, else "float32"."""
+    """Return "mixed_bfloat16" if the processor has bf16 units, which make it faster, else "float32".
+
+    It asks the processor alone: for GPUs, and for machines that are not alike, set the precision by hand.
+    """
     cpuinfo = Path("/proc/cpuinfo")  # Linux only; elsewhere nothing tells without a package of its own
     flags = cpuinfo.read_text() if cpuinfo.exists() else ""
     return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"

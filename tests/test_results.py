@@ -14,7 +14,7 @@ import shared_run
 
 
 def test_readme_shows_what_the_results_say():
-    text = results_tables.README.read_text()
+    text = results_tables.README.read_text(encoding="utf-8")
     tables = list(results_tables.TABLE.finditer(text))
     assert len(tables) >= 8
     assert all(match[0].count("\n") > 3 for match in tables), "a table without rows"
@@ -35,7 +35,7 @@ def test_every_number_says_where_it_comes_from():
 
 
 def test_the_readme_shows_all_assets_and_they_are_small():
-    shown = set(re.findall(r"!\[.+?\]\(assets/(.+?)\)", results_tables.README.read_text()))
+    shown = set(re.findall(r"!\[.+?\]\(assets/(.+?)\)", results_tables.README.read_text(encoding="utf-8")))
     assert len(shown) > 20
     assert {path.name for path in results_pictures.ASSETS.iterdir()} == shown | {"results.csv"}
     assert sum(path.stat().st_size for path in results_pictures.ASSETS.iterdir()) < 6e6  # bytes
@@ -54,7 +54,7 @@ def own_results(tmp_path, monkeypatch):
 
 
 def finished_run(seed=3, **results):
-    args = argparse.Namespace(out=None, resume=False, distribute=False, seed=seed)
+    args = argparse.Namespace(out=None, resume=False, distribute=False, tensorboard=False, seed=seed)
     run = shared_run.Run("script.py", args, {}, "10 drawn faces")
     for folder in (run.folder, run.part("part", "5 drawn digits").folder):
         shared_run.write_json(folder / "results.json", {"epochs": 2, "epochs_asked": 2, "seconds": 1234.5, **results})
@@ -123,6 +123,13 @@ def test_tables_are_filled_between_their_comments(own_results):
     assert "| KL, nats |\n| ---: |\n| 23.6 |\n" in filled
     assert "old" not in filled
     assert results_tables.with_tables(filled) == filled
+
+
+def test_a_report_value_that_is_none_gets_one_line(capsys):
+    for text in ("accuracy", "accuracy=high", "=0.5"):
+        with pytest.raises(SystemExit):
+            results_tables.main(["--report", text])
+        assert f"argument --report: {text} is not METRIC=VALUE" in capsys.readouterr().err
 
 
 def test_damaged_runs_are_refused(own_results):
