@@ -31,6 +31,7 @@ START = """
 import os, signal
 from pathlib import Path
 import {name} as script, shared_blocks, shared_data, shared_run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
 shared_blocks.fast_lstm = lambda steps: {{'jit_compile': False, 'steps_per_execution': steps}}
 shared_data.DATA_DIR, shared_data.CELEBA_DIR = Path({data!r}), Path({data!r}) / "celeba"
 vars(script).update({constants!r})
