@@ -57,6 +57,11 @@ def run_script(tmp_path):
     return run
 
 
+def parse(*flags):
+    """Return the arguments that the flags all scripts share come to, with small defaults."""
+    return shared_run.command_line("script.py", epochs=3, batch_size=4, limit=5).parse_args(flags)
+
+
 def start_python(code, **environment):
     """Start Python code in a process of its own, in the checkout; what it prints, errors too, is in its `stdout`."""
     return subprocess.Popen(

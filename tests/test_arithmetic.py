@@ -1,11 +1,10 @@
 """The expressions, their pictures, and the script that learns from them."""
 
-import argparse
 import csv
 
 import numpy as np
 import pytest
-from conftest import tiny_mnist
+from conftest import parse, tiny_mnist
 
 import shared_blocks
 import shared_data
@@ -191,8 +190,7 @@ def test_errors_are_named(query, predicted, kinds):
 
 
 def test_errors_are_counted(tmp_path):
-    args = argparse.Namespace(out=None, resume=False, distribute=False, tensorboard=False)
-    run = shared_run.Run("script.py", args, {}, "expressions")
+    run = shared_run.Run("script.py", parse(), {}, "expressions")
     queries, answers = ["17+25", "95+17", " 9-12", "42-17"], [" 42", "112", " -3", " 25"]
     script.save_errors(run, queries, answers, [" 42", " 12", "  3", " 35"])
     with open(run.folder / "error_kinds.csv") as file:

@@ -1,11 +1,10 @@
 """The table of all results and the README that is made from it."""
 
-import argparse
 import re
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, parse
 
 import results_pictures
 import results_tables
@@ -54,8 +53,7 @@ def own_results(tmp_path, monkeypatch):
 
 
 def finished_run(seed=3, **results):
-    args = argparse.Namespace(out=None, resume=False, distribute=False, tensorboard=False, seed=seed)
-    run = shared_run.Run("script.py", args, {}, "10 drawn faces")
+    run = shared_run.Run("script.py", parse("--seed", str(seed)), {}, "10 drawn faces")
     for folder in (run.folder, run.part("part", "5 drawn digits").folder):
         shared_run.write_json(folder / "results.json", {"epochs": 2, "epochs_asked": 2, "seconds": 1234.5, **results})
     return run.folder

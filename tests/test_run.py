@@ -6,14 +6,11 @@ import json
 import cv2
 import numpy as np
 import pytest
+from conftest import parse
 from PIL import Image
 
 import shared_run
 from shared_data import InputError
-
-
-def parse(*flags):
-    return shared_run.command_line("script.py", epochs=3, batch_size=4, limit=5).parse_args(flags)
 
 
 def test_defaults_are_the_constants():
