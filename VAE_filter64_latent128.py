@@ -3,19 +3,14 @@
     python VAE_filter64_latent128.py                            # pictures in data/celeba/, else drawn faces
     python VAE_filter64_latent128.py --data img_align_celeba    # any folder of pictures, or a .npy file
 
-Model: Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, with the weight beta of Higgins et al., "beta-VAE",
-2017. The loss, in nats per picture, is reconstruction (binary cross-entropy summed over pixels and channels) plus
-beta times KL (summed over the latent axis, equation 10 of the first paper), both averaged over the batch.
+Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, with the weight beta of Higgins et al., "beta-VAE", 2017. The
+loss, in nats per picture, is reconstruction (binary cross-entropy summed over pixels and channels) plus beta times KL
+(summed over the latent axis, equation 10 of the first paper), both averaged over the batch.
 
-Measured: 50 epochs on 10,000 CelebA photographs (500 held out), seed 0, two CPU cores (AMD EPYC), TensorFlow 2.21:
-held-out loss 6,679 = reconstruction 6,475 + 8 x KL 25.5; 116 active units; 1,942 s beside other work.
-
-Writes `runs/VAE_filter64_latent128/`: settings.json, history.csv, curves.png, samples/epoch_NNN.png (the same latent
-points before training and after each epoch), samples.gif, samples_narrow.png (the same at a sixth of the standard
-deviation, the report's way), reconstructions.png, interpolation.png, results.json, encoder.keras, decoder.keras,
-checkpoint/.
-
-Departs from the report: KL is weighed by a constant instead of by the batch size; samples come from N(0, I) instead of
+Writes `runs/VAE_filter64_latent128/`: settings.json, history.csv, curves.png, samples/ (the same latent points before
+training and after each epoch), samples.gif, samples_narrow.png (the same divided by 6, the report's way),
+reconstructions.png, interpolation.png, results.json, encoder.keras, decoder.keras, checkpoint/.
+Departs from the report: KL is weighed by a constant instead of by the batch size; samples are drawn from N(0, I), not
 from a sixth of it; no sigmoid in the encoder; 5 % of the pictures are held out; centre crop instead of squash.
 """
 
@@ -24,17 +19,21 @@ import numpy as np
 from keras import ops
 
 import shared_blocks
+import shared_command_line
 import shared_data
+import shared_figures
 import shared_run
+import shared_training
 
 FILTERS = 64
 LATENT_DIM = 128
 IMAGE_SIZE = 64  # pixels, height and width
+CENTRE_CROP = True  # of pictures that are not square; False squashes them, as the report did
 EPOCHS = 50
 BATCH_SIZE = 8
 LEARNING_RATE = 1e-3
 BETA = 8.0  # the report's weight: it summed KL over its batch of 8 and averaged the rest; 1.0 is the plain lower bound
-PRECISION = "float32"  # of the convolutions; shared_blocks.fast_precision() pays off at 128 filters
+PRECISION = "float32"  # of the convolutions; shared_training.fast_precision() pays off at 128 filters
 LIMIT = 20_000  # pictures
 HELD_OUT = 0.05  # share of the pictures that is never trained on
 ACTIVE_VARIANCE = 0.01  # a latent unit is active above it: Burda et al., "Importance Weighted Autoencoders", 2016
@@ -42,6 +41,7 @@ SAMPLES = 32
 NARROWING = 6  # the report divided latent vectors by it before decoding them
 MEASURED = 100  # pictures of each kind whose sharpness is measured, at most; SAMPLES of them are shown
 INTERPOLATION_STEPS = 9
+TINY = {"FILTERS": 8, "LIMIT": 20, "EPOCHS": 1}  # for the tests
 
 
 def build_encoder():
@@ -110,25 +110,25 @@ class VAE(keras.Model):
 
 def decode(decoder, z):
     """Return uint8 pictures (batch, 64, 64, 3) of latent vectors (batch, LATENT_DIM)."""
-    return shared_run.to_uint8(decoder(z), low=0, high=1)
+    return shared_figures.to_uint8(decoder(z), low=0, high=1)
 
 
 def examine(run, encoder, decoder, faces, points):
-    """Draw and measure what the trained model makes of held-out faces and of random latent points.
+    """Show and measure what the trained model makes of held-out faces and of random latent points.
 
     Args:
-        run: the `shared_run.Run` to draw to.
+        run: the `shared_run.Run` to write to.
         encoder: as from `build_encoder`, trained.
         decoder: as from `build_decoder`, trained.
         faces: uint8 (held out, 64, 64, 3).
-        points: float (MEASURED, LATENT_DIM), drawn from N(0, I).
+        points: float (MEASURED, LATENT_DIM), from N(0, I).
 
     Returns:
         dict: `active_units`, the number of latent units whose mean varies by more than ACTIVE_VARIANCE over the faces;
         `sharpness_faces`, `sharpness_reconstructions`, `sharpness_samples` and `sharpness_narrow_samples`, as by
-        `shared_run.sharpness`.
+        `shared_figures.sharpness`.
     """
-    z_mean = shared_run.predict(encoder, scale(faces))["z_mean"]
+    z_mean = shared_training.predict(encoder, scale(faces))["z_mean"]
     pictures = {
         "faces": faces[:MEASURED],
         "reconstructions": decode(decoder, z_mean[:MEASURED]),
@@ -143,7 +143,7 @@ def examine(run, encoder, decoder, faces, points):
     run.save_grid("interpolation.png", between, "between two held-out faces", columns=INTERPOLATION_STEPS)
     return {
         "active_units": int(np.sum(np.var(z_mean, axis=0) > ACTIVE_VARIANCE)),
-        **{f"sharpness_{kind}": shared_run.sharpness(images) for kind, images in pictures.items()},
+        **{f"sharpness_{kind}": shared_figures.sharpness(images) for kind, images in pictures.items()},
     }
 
 
@@ -153,13 +153,13 @@ def main(argv=None):
     Raises:
         InputError: as `shared_data.find_images` and `shared_run.Run`.
     """
-    args = shared_run.command_line(__file__, epochs=EPOCHS, batch_size=BATCH_SIZE, limit=LIMIT).parse_args(argv)
+    args = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG).parse_args(argv)
     keras.utils.set_random_seed(args.seed)
-    images, source = shared_data.find_images(args.data, IMAGE_SIZE, args.limit, args.seed)
+    images, source = shared_data.find_images(args.data, IMAGE_SIZE, args.limit, args.seed, CENTRE_CROP)
     train_rows, held_out_rows = shared_data.split_held_out(len(images), HELD_OUT, args.seed)
-    train = shared_run.Batches((images,), train_rows, args.batch_size)
-    held_out = shared_run.Batches((images,), held_out_rows, args.batch_size)
-    run = shared_run.Run(__file__, args, shared_run.constants(globals()), source)
+    train = shared_training.Batches((images,), train_rows, args.batch_size)
+    held_out = shared_training.Batches((images,), held_out_rows, args.batch_size)
+    run = shared_run.Run(globals(), args, source, [images], may_change=("NARROWING", "ACTIVE_VARIANCE"))
 
     encoder, decoder = build_encoder(), build_decoder()
     vae = VAE(encoder, decoder, BETA, args.seed)
@@ -169,22 +169,14 @@ def main(argv=None):
     def save_samples(name, text):
         run.save_grid(name, decode(decoder, points[:SAMPLES]), text, columns=8)
 
-    vae.fit(
-        train,
-        validation_data=held_out,
-        epochs=args.epochs,
-        initial_epoch=run.restore(vae),
-        shuffle=False,  # Batches orders itself, by seed and epoch
-        callbacks=run.callbacks(batches=train, save_samples=save_samples),
-        verbose=run.verbose,
-    )
+    history = run.fit(vae, train, epochs=args.epochs, validation_data=held_out, save_samples=save_samples)
 
     found = examine(run, encoder, decoder, images[held_out_rows], points)
-    encoder.save(run.folder / "encoder.keras")
-    decoder.save(run.folder / "decoder.keras")
+    run.save_model("encoder.keras", encoder)
+    run.save_model("decoder.keras", decoder)
     panels = {"loss": ["loss"], "reconstruction": ["reconstruction"], "KL": ["kl"]}
-    return run.finish(panels, args.epochs, **found)
+    return run.finish(history, panels, args.epochs, **found)
 
 
 if __name__ == "__main__":
-    shared_run.run_script(main)
+    shared_command_line.run_script(main)

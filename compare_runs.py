@@ -9,15 +9,16 @@ Writes to `runs/comparison/`, or the folder that `--out` names:
     results.csv         the final numbers, one row a run
 """
 
-import csv
 import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-import shared_run
-from shared_data import InputError
+from shared_command_line import OneLineParser, run_script
+from shared_figures import save_curves
+from shared_files import InputError, epoch_files, make_folder, read_history, read_json, write_table
+from shared_run import RUNS_DIR, sources
 
 NOT_CURVES = {"epoch", "seconds"}
 GAN_LOSSES = {"d_loss", "g_loss"}  # which pull against each other, so that "loss", their sum, says nothing
@@ -55,15 +56,15 @@ def read_picture(path):
 
 
 def compare_curves(runs, out):
-    """Draw the curves that all runs have, a panel a curve and a line a run."""
-    histories = {name: shared_run.read_history(folder / "history.csv") for name, folder in runs.items()}
+    """Save the curves that all runs have, a panel a curve and a line a run."""
+    histories = {name: read_history(folder / "history.csv") for name, folder in runs.items()}
     common = set.intersection(*(set(history) for history in histories.values())) - NOT_CURVES
     if common >= GAN_LOSSES:
         common.remove("loss")
     panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
     lines = "training (solid) and held out (dashed)" if len(panels) < len(common) else "training"
-    title = f"{lines}; {shared_run.read_sources(runs.values())}"
-    shared_run.draw_curves(out / "curves.png", histories, panels, title)
+    title = f"{lines}; {sources(runs.values())}"
+    save_curves(out / "curves.png", histories, panels, title)
 
 
 def compare_pictures(folders, out):
@@ -72,35 +73,31 @@ def compare_pictures(folders, out):
     Image.fromarray(stack(interpolations, axis=0)).save(out / "interpolations.png")
     columns = []
     for folder in folders:
-        grids = shared_run.sample_grids(folder)
+        grids = list(epoch_files(folder / "samples").values())
         columns.append(stack([read_picture(grids[0]), read_picture(grids[-1])], axis=0))
     Image.fromarray(stack(columns, axis=1)).save(out / "first_last.png")
 
 
 def compare_results(runs, out):
     """Write the final numbers as a table, and print it as Markdown."""
-    results = {name: shared_run.read_json(folder / "results.json") for name, folder in runs.items()}
-    names = list(dict.fromkeys(name for numbers in results.values() for name in numbers))
-    with open(out / "results.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, ["run", *names])
-        writer.writeheader()
-        writer.writerows({"run": run, **numbers} for run, numbers in results.items())
+    results = {name: read_json(folder / "results.json") for name, folder in runs.items()}
+    write_table(out / "results.csv", [{"run": run, **numbers} for run, numbers in results.items()])
     print(f"| | {' | '.join(results)} |\n|{' --- |' * (len(results) + 1)}")
-    for name in names:
+    for name in dict.fromkeys(name for numbers in results.values() for name in numbers):
         cells = [f"{numbers[name]:,.5g}" if name in numbers else "" for numbers in results.values()]
         print(f"| {name} | {' | '.join(cells)} |")
 
 
 def main(argv=None):
     """Compare the runs that the command line names."""
-    parser = shared_run.OneLineParser(description=__doc__)
+    parser = OneLineParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders")
-    parser.add_argument("--out", type=Path, default=shared_run.RUNS_DIR / "comparison", help="folder to write to")
+    parser.add_argument("--out", type=Path, default=RUNS_DIR / "comparison", help="folder to write to")
     args = parser.parse_args(argv)
     for folder in args.runs:
         require_finished(folder)
     runs = label(args.runs)
-    shared_run.make_folder(args.out)
+    make_folder(args.out)
     compare_curves(runs, args.out)
     compare_pictures(runs.values(), args.out)
     compare_results(runs, args.out)
@@ -108,4 +105,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    shared_run.run_script(main, resumable=False)
+    run_script(main, resumable=False)

@@ -1,33 +1,19 @@
 """What the experiments are built from: the convolutional backbone of the faces, the expressions of the arithmetic."""
 
 from math import ceil
-from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
-from shared_data import InputError, draw_sign
+from shared_drawings import draw_sign
+from shared_files import InputError
 
 
-def fast_lstm(steps_per_execution):
-    """Return arguments of `compile` that make unrolled LSTMs fast: XLA, and several steps in one call of the graph.
-
-    Keras leaves XLA off on a CPU unless it is asked for. PyTorch makes one step at a time and takes minutes to compile.
-    """
-    if keras.backend.backend() == "torch":
-        return {}
-    return {"jit_compile": True, "steps_per_execution": steps_per_execution}
-
-
-def fast_precision():
-    """Return "mixed_bfloat16" if the processor has bf16 units, which make it faster, else "float32".
-
-    It asks the processor alone: for GPUs, and for machines that are not alike, set the precision by hand.
-    """
-    cpuinfo = Path("/proc/cpuinfo")  # Linux only; elsewhere nothing tells without a package of its own
-    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
-    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+def require_precision(dtype):
+    """Raise `InputError` for the precisions in which small gradients become 0: they need a scaled loss, unlike bf16."""
+    if dtype in ("float16", "mixed_float16"):
+        raise InputError(f"PRECISION {dtype}: would need a scaled loss; take mixed_bfloat16, bfloat16 or float32.")
 
 
 def build_conv_net(
@@ -46,7 +32,11 @@ def build_conv_net(
 
     Returns:
         A functional `keras.Model`: float (batch, height, width, channels) -> (batch, outputs).
+
+    Raises:
+        InputError: as `require_precision`.
     """
+    require_precision(dtype)
     pictures = keras.Input(image_shape, name="pictures")
     x = pictures
     for index in range(1, conv_layers + 1):
@@ -90,7 +80,11 @@ def build_deconv_net(
 
     Returns:
         A functional `keras.Model`: float (batch, latent_dim) -> (batch, height, width, channels).
+
+    Raises:
+        InputError: as `require_precision`.
     """
+    require_precision(dtype)
     height, width, channels = image_shape
     growth = 2**deconv_layers
     start_height, start_width = ceil(height / growth), ceil(width / growth)
@@ -117,8 +111,9 @@ def build_deconv_net(
 CHARACTERS = "0123456789+- "
 QUERY_LENGTH = 5
 ANSWER_LENGTH = 3
-GLYPH_SIZE = 28  # pixels, height and width
-STROKES = 1_000  # different drawings of "+", and of "-", in a glyph bank
+GLYPH_SHAPE = (28, 28)  # pixels
+QUERY_SHAPE = (QUERY_LENGTH, len(CHARACTERS))  # one-hot
+STROKES = 1_000  # different pictures of "+", and of "-", in a glyph bank
 
 
 def arithmetic_expressions():
@@ -196,7 +191,7 @@ def split_expressions(queries, share, seed, commuted_together=False):
 
 
 class GlyphBank:
-    """Pictures of all 13 characters, from which texts are drawn: handwritten digits, stroked "+" and "-", a blank.
+    """Pictures of all 13 characters, of which texts are made: handwritten digits, stroked "+" and "-", a blank.
 
     Args:
         digits: uint8 (count, 28, 28), 0..255, white on black.
@@ -207,13 +202,13 @@ class GlyphBank:
     def __init__(self, digits, labels, seed):
         rng = np.random.default_rng(seed)
         signs = {sign: np.stack([draw_sign(sign, rng) for _ in range(STROKES)]) for sign in "+-"}
-        blank = np.zeros((1, GLYPH_SIZE, GLYPH_SIZE), np.uint8)
+        blank = np.zeros((1, *GLYPH_SHAPE), np.uint8)
         by_character = [digits[labels == digit] for digit in range(10)] + [signs["+"], signs["-"], blank]
         self.glyphs = np.concatenate(by_character)
         self.counts = np.array([len(glyphs) for glyphs in by_character])
         self.starts = np.cumsum(self.counts) - self.counts
 
-    def draw(self, tokens, rng):
+    def pick(self, tokens, rng):
         """Return tokens (...) as pictures, uint8 (..., 28, 28), each glyph picked at random by `rng`."""
         picks = (rng.random(tokens.shape, np.float32) * self.counts[tokens]).astype(np.int64)
         return self.glyphs[self.starts[tokens] + np.minimum(picks, self.counts[tokens] - 1)]

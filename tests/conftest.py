@@ -1,7 +1,8 @@
 """What several test modules need."""
 
+import importlib
 import os
-import shutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,57 +10,55 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import shared_blocks
+import shared_command_line
 import shared_data
+import shared_drawings
 import shared_run
+import shared_training
 
 ROOT = Path(__file__).resolve().parent.parent
-VAE_SCRIPTS = [f"VAE_filter64_latent{latent_dim}" for latent_dim in (32, 64, 128)]
-GAN_SCRIPTS = [f"GAN_filter128_latent{latent_dim}" for latent_dim in (64, 128, 256)]
+TOOLS = {"compare_runs"}  # top-level scripts that are no experiments
+EXPERIMENTS = sorted(path.stem for path in ROOT.glob("*.py") if not path.stem.startswith("shared_"))
+EXPERIMENTS = [name for name in EXPERIMENTS if name not in TOOLS]
+FAMILIES = {}  # of siblings, whose names differ in numbers alone
+for name in EXPERIMENTS:
+    FAMILIES.setdefault(re.sub(r"\d+", "#", name), []).append(name)
+ONE_OF_EACH = [names[0] for names in FAMILIES.values()]
 
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch):
-    """Keep every test's cache and runs out of the checkout, and away from pictures that lie there."""
+    """Keep every test's cache and runs out of the checkout, away from pictures that lie there, and off the network."""
     monkeypatch.setattr(shared_data, "DATA_DIR", tmp_path / "data")
     monkeypatch.setattr(shared_data, "CELEBA_DIR", tmp_path / "data" / "celeba")
     monkeypatch.setattr(shared_run, "RUNS_DIR", tmp_path / "runs")
+    monkeypatch.setattr("keras.datasets.mnist.load_data", tiny_digits)
 
 
 @pytest.fixture
 def without_xla(monkeypatch):
     """Leave out XLA, which takes longer to compile than small LSTMs to train."""
-    monkeypatch.setattr(shared_blocks, "fast_lstm", lambda steps: {"jit_compile": False, "steps_per_execution": steps})
+    options = {"jit_compile": False}
+    monkeypatch.setattr(shared_training, "fast_lstm", lambda steps: {**options, "steps_per_execution": steps})
 
 
 @pytest.fixture
-def run_script(tmp_path):
-    """Return a function that runs a copy of a script as a user does: (name, *flags) -> completed process.
+def tiny(monkeypatch, without_xla):
+    """Return a function that gives the module of an experiment, with the settings that make it run in seconds."""
 
-    It runs from another folder, and the copy has no `data/` beside it that could hold somebody's pictures.
-    """
-    scripts, elsewhere = tmp_path / "scripts", tmp_path / "elsewhere"
-    scripts.mkdir()
-    elsewhere.mkdir()
-    for path in ROOT.glob("*.py"):
-        shutil.copy(path, scripts)
+    def shrink(name):
+        module = importlib.import_module(name)
+        for constant, value in module.TINY.items():
+            monkeypatch.setattr(module, constant, value)
+        return module
 
-    def run(name, *flags):
-        return subprocess.run(
-            [sys.executable, scripts / f"{name}.py", *map(str, flags)],
-            cwd=elsewhere,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    return run
+    return shrink
 
 
 def parse(*flags):
     """Return the arguments that the flags all scripts share come to, with small defaults."""
-    return shared_run.command_line("script.py", epochs=3, batch_size=4, limit=5).parse_args(flags)
+    experiment = {"__file__": "script.py", "__doc__": "A script.", "EPOCHS": 3, "BATCH_SIZE": 4, "LIMIT": 5}
+    return shared_command_line.parser(experiment, shared_data.PICTURES_FLAG).parse_args(flags)
 
 
 def start_python(code, **environment):
@@ -74,12 +73,22 @@ def start_python(code, **environment):
     )
 
 
+def tiny_digits():
+    """Return drawn digits in the layout of `keras.datasets.mnist.load_data`."""
+    return shared_drawings.draw_digits(200, seed=0), shared_drawings.draw_digits(100, seed=1)
+
+
 def tiny_mnist(folder):
     """Write drawn digits as an MNIST file into `folder` and return its path."""
     path = folder / "mnist.npz"
-    (x_train, y_train), (x_test, y_test) = shared_data.draw_digits(200, seed=0), shared_data.draw_digits(100, seed=1)
+    (x_train, y_train), (x_test, y_test) = tiny_digits()
     np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     return path
+
+
+def without_seconds(history):
+    """Return a history without the column that no two runs share."""
+    return {name: values for name, values in history.items() if name != "seconds"}
 
 
 class Trap:

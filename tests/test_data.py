@@ -1,16 +1,18 @@
 """Pictures come in upright, RGB, uint8 and in order, once; what cannot come in is named in one line."""
 
+import io
 import os
 import pickle
 
 import cv2
 import numpy as np
 import pytest
-from conftest import Trap
+from conftest import Trap, tiny_mnist
 from PIL import Image
 
 import shared_data
-from shared_data import InputError
+import shared_drawings
+from shared_files import InputError
 
 
 def write_pictures(folder, count, size=20):
@@ -61,13 +63,13 @@ def test_odd_pictures_become_upright_rgb(tmp_path):
     assert images[4, 5:].min() > 225
 
 
-def test_centre_crop_or_squash(tmp_path, monkeypatch):
+def test_centre_crop_or_squash(tmp_path):
     picture = np.zeros((30, 60, 3), np.uint8)
     picture[:, 15:45] = 255
     Image.fromarray(picture).save(tmp_path / "wide.png")
     assert (shared_data.load_images(tmp_path, 10) == 255).all()
-    monkeypatch.setattr(shared_data, "CENTRE_CROP", False)
-    squashed = shared_data.load_images(tmp_path, 10)
+    squashed, source = shared_data.find_images(tmp_path, 10, limit=1, seed=0, centre_crop=False)
+    assert source.endswith(", squashed")
     assert squashed.min() == 0
     assert squashed.max() == 255
 
@@ -135,6 +137,46 @@ def test_bytes_behind_the_end_of_a_png_do_no_harm(tmp_path):
         assert len(shared_data.load_images(folder, 8)) == 1
 
 
+def test_jpegs_cut_off_are_skipped_and_named(tmp_path, capsys):
+    """OpenCV 4 reads one that is cut off at half as a photograph; a preview in it has an end marker of its own."""
+    face = Image.fromarray(shared_drawings.draw_faces(1, 64, seed=0)[0])
+    preview = saved_jpeg(face.resize((16, 16)))
+    for name, options in (
+        ("baseline", {}),
+        ("progressive", {"progressive": True}),
+        ("preview", {"exif": b"Exif\x00\x00" + preview}),
+    ):
+        whole = saved_jpeg(face, **options)
+        (tmp_path / f"{name}_whole.jpg").write_bytes(whole)
+        (tmp_path / f"{name}_longer.jpg").write_bytes(whole + b"\n")
+        (tmp_path / f"{name}_half.jpg").write_bytes(whole[: len(whole) - len(saved_jpeg(face)) // 2])
+        (tmp_path / f"{name}_end.jpg").write_bytes(whole[:-1])
+    assert len(shared_data.load_images(tmp_path, 16)) == 6
+    printed = capsys.readouterr().out
+    assert "6 unreadable pictures are skipped" in printed
+    assert "baseline_half.jpg" in printed
+
+
+def test_fill_bytes_between_the_segments_of_a_jpeg_do_no_harm(tmp_path):
+    whole = saved_jpeg(Image.fromarray(shared_drawings.draw_faces(1, 32, seed=0)[0]))
+    (tmp_path / "filled.jpg").write_bytes(whole[:2] + b"\xff\xff" + whole[2:])
+    assert shared_data.load_images(tmp_path, 16).shape == (1, 16, 16, 3)
+
+
+def saved_jpeg(picture, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".bmp", ".png"])
+def test_other_formats_cut_off_are_skipped(tmp_path, suffix):
+    whole = cv2.imencode(suffix, shared_drawings.draw_faces(1, 64, seed=0)[0])[1].tobytes()
+    (tmp_path / f"whole{suffix}").write_bytes(whole)
+    (tmp_path / f"half{suffix}").write_bytes(whole[: len(whole) // 2])
+    assert len(shared_data.load_images(tmp_path, 16)) == 1
+
+
 def test_array_file(tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3), np.uint8)
     np.save(tmp_path / "pictures.npy", pictures)
@@ -191,18 +233,6 @@ def test_source_is_chosen_and_said(tmp_path, capsys):
     assert "the limit is 9 pictures; there are 4" in capsys.readouterr().out
 
 
-def test_drawn_faces_follow_from_the_seed_and_vary():
-    faces = shared_data.draw_faces(40, 64, seed=3)
-    assert faces.dtype == np.uint8
-    assert faces.shape == (40, 64, 64, 3)
-    np.testing.assert_array_equal(faces[:7], shared_data.draw_faces(7, 64, seed=3))
-    assert (faces[:7] != shared_data.draw_faces(7, 64, seed=4)).mean() > 0.5
-    assert len(np.unique(faces.reshape(40, -1), axis=0)) == 40
-    assert faces.std(axis=0).mean() > 30  # a VAE has something to learn
-    assert faces[:, 32, 32].astype(int).std(axis=0).min() > 10  # skins
-    assert faces[:, 2, 2].astype(int).std(axis=0).min() > 10  # backgrounds
-
-
 def test_held_out_rows_are_never_trained_on():
     train, held_out = shared_data.split_held_out(1000, 0.05, seed=0)
     assert (len(train), len(held_out)) == (950, 50)
@@ -212,3 +242,32 @@ def test_held_out_rows_are_never_trained_on():
     assert [len(rows) for rows in shared_data.split_held_out(2, 0.05, seed=0)] == [1, 1]
     with pytest.raises(InputError, match="At least 2"):
         shared_data.split_held_out(1, 0.05, seed=0)
+
+
+def test_mnist_files(tmp_path, capsys, monkeypatch):
+    train, test, source = shared_data.find_digits(tiny_mnist(tmp_path), seed=0)
+    assert (len(train[0]), len(test[0]), source) == (200, 100, "digits of mnist.npz")
+    with np.load(tmp_path / "mnist.npz") as file:
+        np.savez(tmp_path / "columns.npz", **{name: np.asfortranarray(file[name]) for name in file.files})
+    (images, _), _, _ = shared_data.find_digits(tmp_path / "columns.npz", seed=0)
+    np.testing.assert_array_equal(images, train[0])
+    assert images.flags.c_contiguous  # as a checksum wants it
+    (tmp_path / "text.npz").write_text("no archive")
+    np.savez(tmp_path / "other.npz", x_train=np.zeros(3))
+    np.savez(tmp_path / "objects.npz", **{f"{x}_{part}": np.array([{}]) for x in "xy" for part in ("train", "test")})
+    whole = (tmp_path / "mnist.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "flipped.npz").write_bytes(whole[:3000] + bytes(200) + whole[3200:])
+    for name in ("nowhere.npz", "text.npz", "other.npz", "objects.npz", "cut.npz", "flipped.npz"):
+        with pytest.raises(InputError, match=name):
+            shared_data.find_digits(tmp_path / name, seed=0)
+
+    def fail():
+        raise Exception("no network")
+
+    monkeypatch.setattr("keras.datasets.mnist.load_data", fail)
+    monkeypatch.setattr(shared_data, "DRAWN_DIGITS", {"train": 20, "test": 10})
+    train, test, source = shared_data.find_digits(None, seed=0)
+    assert (len(train[0]), len(test[0])) == (20, 10)
+    assert "drawn digits" in source
+    assert "MNIST cannot be had (no network)" in capsys.readouterr().out

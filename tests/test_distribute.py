@@ -5,18 +5,19 @@ import socket
 
 import numpy as np
 import pytest
-from conftest import start_python
+from conftest import start_python, without_seconds
 
-import shared_run
+import shared_files
+import shared_training
 import VAE_filter64_latent32 as script
 
 FLAGS = ["--limit", "42", "--epochs", "2"]  # 40 to train on, so that every batch of 8 divides by two
 START = """
 from pathlib import Path
-import VAE_filter64_latent32 as script, shared_data, shared_run
+import VAE_filter64_latent32 as script, shared_command_line, shared_data
 shared_data.CELEBA_DIR = Path("nowhere")
 script.FILTERS = 8
-shared_run.run_script(lambda: script.main({flags!r}))
+shared_command_line.run_script(lambda: script.main({flags!r}))
 """
 needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs the package jax")
 
@@ -29,9 +30,7 @@ def start(out, *flags, **environment):
 def history_of(process, folder):
     printed = process.communicate(timeout=300)[0]
     assert process.returncode == 0, printed
-    history = shared_run.read_history(folder / "history.csv")
-    history.pop("seconds")
-    return history, printed
+    return without_seconds(shared_files.read_history(folder / "history.csv")), printed
 
 
 def free_port():
@@ -87,7 +86,7 @@ def test_two_processes_give_the_losses_of_one_and_resume(history_of_one, tmp_pat
 
 def test_other_backends_say_what_to_set(monkeypatch):
     monkeypatch.setattr("keras.backend.backend", lambda: "tensorflow")
-    with pytest.raises(shared_run.InputError, match="set KERAS_BACKEND=jax"):
+    with pytest.raises(shared_files.InputError, match="set KERAS_BACKEND=jax"):
         script.main(["--distribute", "--limit", "2"])
 
 
@@ -95,17 +94,17 @@ def test_predictions_in_parts_are_the_whole(monkeypatch):
     encoder = script.build_encoder()
     pictures = np.random.default_rng(0).random((5, 64, 64, 3), np.float32)
     whole = encoder.predict(pictures, verbose=0)
-    monkeypatch.setattr(shared_run, "shares", lambda: (2, 1, 0))  # else it would be the same call
-    parts = shared_run.predict(encoder, pictures, batch_size=2)
+    monkeypatch.setattr(shared_training, "device_layout", lambda: (2, 1, 0))  # else it would be the same call
+    parts = shared_training.predict(encoder, pictures, batch_size=2)
     assert parts.keys() == whole.keys()
     for name, values in whole.items():
         np.testing.assert_allclose(parts[name], values, atol=1e-5)
 
 
 def test_batches_that_do_not_divide_are_filled_up(monkeypatch):
-    batches = shared_run.Batches((np.arange(10),), np.arange(10), batch_size=7)
+    batches = shared_training.Batches((np.arange(10),), np.arange(10), batch_size=7)
     parts = []
     for process in (0, 1):
-        monkeypatch.setattr(shared_run, "shares", lambda process=process: (4, 2, process))
+        monkeypatch.setattr(shared_training, "device_layout", lambda process=process: (4, 2, process))
         parts.append([batches[index][0].tolist() for index in range(len(batches))])
     assert parts == [[[0, 1, 2, 3], [7, 8]], [[4, 5, 6, 0], [9, 7]]]

@@ -1,18 +1,17 @@
-"""The GAN scripts: each network learns by its own loss, the watch speaks up, the files are there."""
+"""The GAN scripts: each network learns by its own loss, in whatever layers, and nothing broken is saved."""
 
 import gc
-import importlib
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from conftest import GAN_SCRIPTS
 
 import compare_runs
 import GAN_filter128_latent64 as script
-import shared_data
-import shared_run
+import shared_drawings
+import shared_figures
+from shared_files import InputError
 
 SEED = 7
 
@@ -43,7 +42,7 @@ def test_one_step_moves_every_weight_of_both_networks(small):
     gan = build(keras.optimizers.Adam(script.LEARNING_RATE, beta_1=script.BETA_1))
     networks = (gan.generator, gan.discriminator)
     before = [weights_of(network) for network in networks]
-    gan.train_on_batch(shared_data.draw_faces(8, 64, seed=0))
+    gan.train_on_batch(shared_drawings.draw_faces(8, 64, seed=0))
     for network, old_weights in zip(networks, before, strict=True):
         for weight, old, new in zip(network.weights, old_weights, weights_of(network), strict=True):
             assert np.any(new != old), weight.path
@@ -51,7 +50,7 @@ def test_one_step_moves_every_weight_of_both_networks(small):
 
 def test_each_network_learns_by_its_own_loss_alone(small):
     """One fused step equals a step of each network trained alone, so neither loss reaches the other's weights."""
-    images = shared_data.draw_faces(8, 64, seed=0)
+    images = shared_drawings.draw_faces(8, 64, seed=0)
     gan = build(keras.optimizers.SGD(1.0))
     noise = keras.random.normal((8, script.LATENT_DIM), seed=keras.random.SeedGenerator(SEED))
     gan.train_on_batch(images)
@@ -77,7 +76,7 @@ def test_each_network_learns_by_its_own_loss_alone(small):
 
 
 def test_losses_are_binary_cross_entropy_and_the_shares_are_right(small):
-    images = shared_data.draw_faces(6, 64, seed=0)
+    images = shared_drawings.draw_faces(6, 64, seed=0)
     gan = build("sgd")
     fake = gan(images)
     real_belief = 1 / (1 + np.exp(-keras.ops.convert_to_numpy(gan.discriminator(script.scale(images)))))
@@ -97,7 +96,7 @@ def test_losses_are_binary_cross_entropy_and_the_shares_are_right(small):
 def test_pictures_are_scaled_to_the_range_of_tanh():
     assert np.asarray(script.scale(np.array([0, 255], np.uint8))).tolist() == [-1, 1]
     every = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(shared_run.to_uint8(script.scale(every), low=-1, high=1), every)
+    np.testing.assert_array_equal(shared_figures.to_uint8(script.scale(every), low=-1, high=1), every)
 
 
 def test_nothing_grows_over_200_steps(small):
@@ -105,7 +104,7 @@ def test_nothing_grows_over_200_steps(small):
     if not status.exists():
         pytest.skip("resident memory is read from /proc")
     gan = build("adam")
-    images = shared_data.draw_faces(4, 64, seed=0)
+    images = shared_drawings.draw_faces(4, 64, seed=0)
 
     def resident_mib(steps):
         for _ in range(steps):
@@ -131,71 +130,60 @@ def test_slerp_stays_on_the_sphere_in_equal_angles():
     np.testing.assert_allclose(cosines, cosines[0], atol=1e-6)
 
 
-def watch(folder, samples, epochs):
-    """Return what a `GANWatch` prints and logs for `samples` over epochs of (accuracy, generator's loss).
-
-    Each epoch has a watch of its own, as if the run had been cut off after every one.
-    """
-    history = folder / "history.csv"
-    history.write_text("d_accuracy_real,d_accuracy_fake,g_loss\n")
-    for epoch, (accuracy, g_loss) in enumerate(epochs):
-        logs = {"d_accuracy_real": accuracy, "d_accuracy_fake": accuracy, "g_loss": g_loss}
-        shared_run.GANWatch(folder, lambda: samples, low=-1, high=1).on_epoch_end(epoch, logs)
-        with open(history, "a") as file:
-            file.write(f"{accuracy},{accuracy},{g_loss}\n")
-    return logs
-
-
-def test_the_watch_is_quiet_when_all_is_well_and_plain_when_not(tmp_path, capsys):
-    rng = np.random.default_rng(0)
-    good = rng.uniform(-1, 1, (8, 16, 16, 3))
-    logs = watch(tmp_path, good, [(0.8, 1.0), (0.8, 2.0), (0.8, 3.0), (0.8, 4.0)])
-    assert capsys.readouterr().out == ""
-    assert logs["pixel_std"] == pytest.approx(np.std(good / 2, axis=0).mean(), rel=1e-4)
-    troubles = {
-        "all alike": np.repeat(good[:1], 8, axis=0),
-        "flat": np.broadcast_to(rng.uniform(-1, 1, (8, 1, 1, 3)), good.shape),
-        "leave their range": 1.5 * good,
-    }
-    for words, samples in troubles.items():
-        watch(tmp_path, samples, [(0.8, 1.0)])
-        out = capsys.readouterr().out
-        assert words in out
-        assert out.count("Warning") == 1
-    watch(tmp_path, good, [(0.9, 1.0), (1.0, 2.0), (1.0, 3.0), (1.0, 4.0)])
-    assert "after epoch 4 the discriminator has won" in capsys.readouterr().out
-    watch(tmp_path, good, [(1.0, 1.0), (1.0, 2.0), (0.9, 3.0), (1.0, 4.0), (1.0, 3.5)])
-    assert capsys.readouterr().out == ""
+@pytest.mark.parametrize("kind", ["BatchNormalization", "SpectralNormalization", "Dropout"])
+def test_discriminators_with_a_state_of_their_own_train(small, kind):
+    """A copy may put them in; the generator's loss must leave their state to the discriminator's."""
+    plain = script.build_discriminator()
+    if kind == "SpectralNormalization":
+        head = keras.layers.SpectralNormalization(keras.layers.Dense(1))(plain.layers[-2].output)
+    else:
+        layer = keras.layers.BatchNormalization() if kind == "BatchNormalization" else keras.layers.Dropout(0.5)
+        head = plain.layers[-1](layer(plain.layers[-2].output))
+    gan = script.GAN(script.build_generator(), keras.Model(plain.input, head), seed=SEED)
+    gan.compile(optimizer=keras.optimizers.Adam(script.LEARNING_RATE), jit_compile=False)
+    before = weights_of(gan)
+    gan.train_on_batch(shared_drawings.draw_faces(8, 64, seed=0))
+    moved = [np.any(new != old) for new, old in zip(weights_of(gan), before, strict=True)]
+    assert all(moved), [weight.path for weight, one in zip(gan.weights, moved, strict=True) if not one]
 
 
-def test_resumed_run_equals_an_unbroken_one_and_can_be_compared(small, tmp_path, monkeypatch):
-    flags = ["--limit", "12", "--batch-size", "8"]
-    broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
-    script.main([*flags, "--epochs", "1", "--out", str(broken)])
-    script.main([*flags, "--epochs", "3", "--out", str(broken), "--resume"])
-    script.main([*flags, "--epochs", "3", "--out", str(unbroken)])
-    histories = [shared_run.read_history(folder / "history.csv") for folder in (broken, unbroken)]
-    for history in histories:
-        assert history.pop("epoch") == [0, 1, 2]
-        history.pop("seconds")
-    assert histories[0] == histories[1]
-    panels = []
-    monkeypatch.setattr(shared_run, "draw_curves", lambda path, histories, names, title: panels.extend(names))
-    compare_runs.main([str(broken), str(unbroken), "--out", str(tmp_path / "out")])
-    assert panels == ["d_accuracy_fake", "d_accuracy_real", "d_g_z", "d_loss", "d_x", "g_loss", "pixel_std"]
-    assert {"first_last.png", "interpolations.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
+def test_batch_normalisation_learns_from_the_discriminators_own_batches(small):
+    """Real and generated pictures move its statistics once each, and the generator's loss not at all."""
+    plain = script.build_discriminator()
+    layer = keras.layers.BatchNormalization(momentum=0.5)
+    head = plain.layers[-1](layer(plain.layers[-2].output))
+    gan = script.GAN(script.build_generator(), keras.Model(plain.input, head), seed=SEED)
+    features = keras.Model(plain.input, plain.layers[-2].output)
+    images = shared_drawings.draw_faces(8, 64, seed=0)
+    fake = gan(images, training=True)
+    expected = np.zeros(layer.moving_mean.shape)
+    for pictures in (script.scale(images), fake):
+        expected = 0.5 * expected + 0.5 * keras.ops.convert_to_numpy(features(pictures)).mean(axis=0)
+    gan.compute_loss(images, y_pred=fake, training=True)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.moving_mean), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", GAN_SCRIPTS)
-def test_every_script_runs(name, tmp_path):
-    module = importlib.import_module(name)
-    results = module.main(["--limit", "6", "--batch-size", "4", "--epochs", "1", "--out", str(tmp_path / name)])
-    assert all(np.isfinite(value) for value in results.values())
+def test_a_last_update_that_overflows_is_not_saved(small, tmp_path, monkeypatch):
+    """One step an epoch: its loss is that of the weights before it."""
+    monkeypatch.setattr(script, "LEARNING_RATE", np.inf)
+    with pytest.raises(InputError, match="A weight is no number after epoch 1"):
+        script.main(["--limit", "4", "--batch-size", "4", "--epochs", "1", "--out", str(tmp_path / "run")])
+    assert not list((tmp_path / "run" / "checkpoint").iterdir())
+    assert not list((tmp_path / "run").glob("*.keras"))
+
+
+def test_runs_can_be_compared(tiny, tmp_path, monkeypatch):
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        results = tiny("GAN_filter128_latent64").main(["--out", str(folder)])
     columns = {"d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_x", "d_g_z", "pixel_std"}
-    assert columns | {"sharpness_samples"} <= set(results)
-    expected = {"generator.keras", "discriminator.keras", "interpolation.png", "curves.png", "samples.gif"}
-    assert expected <= {path.name for path in (tmp_path / name).iterdir()}
-    generator = keras.saving.load_model(tmp_path / name / "generator.keras")
-    pictures = np.asarray(generator(np.zeros((2, module.LATENT_DIM), np.float32)))
+    assert results.keys() == columns | {"loss", "sharpness_samples", "epochs", "epochs_asked", "seconds"}
+    panels = []
+    monkeypatch.setattr(compare_runs, "save_curves", lambda path, histories, names, title: panels.extend(names))
+    compare_runs.main([*map(str, folders), "--out", str(tmp_path / "out")])
+    assert panels == sorted(columns)
+    assert {"first_last.png", "interpolations.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    generator = keras.saving.load_model(folders[0] / "generator.keras")
+    pictures = np.asarray(generator(np.zeros((2, script.LATENT_DIM), np.float32)))
     assert pictures.dtype == np.float32
     assert pictures.shape == (2, 64, 64, 3)

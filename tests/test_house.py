@@ -1,26 +1,65 @@
-"""The collection keeps its own rules: names equal constants, siblings are twins, importing does nothing."""
+"""The rules that every experiment keeps, also one that came in today: it is found by its name alone."""
 
 import ast
+import csv
 import importlib
+import json
 import re
 import subprocess
 import sys
 
+import keras
+import numpy as np
 import pytest
-from conftest import GAN_SCRIPTS, ROOT, VAE_SCRIPTS
+from conftest import EXPERIMENTS, FAMILIES, ONE_OF_EACH, ROOT, TOOLS, without_seconds
 
-SIBLINGS = VAE_SCRIPTS + GAN_SCRIPTS
-SCRIPTS = [*SIBLINGS, "task2_txt2txtimg2txt", "A2_RNNs_text2image", "compare_runs"]
+import shared_files
+import shared_run
+
+FLOORS = [  # of the shared files; each stands on those before it alone
+    {"shared_files", "shared_drawings", "shared_figures"},
+    {"shared_data", "shared_blocks", "shared_checkpoints", "shared_training", "shared_command_line"},
+    {"shared_run"},
+    {"shared_answers"},
+]
+CONSTANT_OF = {"filter": "FILTERS", "latent": "LATENT_DIM"}  # by the word before its value in a script's name
+SETTING = re.compile(rf"_({'|'.join(CONSTANT_OF)})(\d+)")
 
 
-@pytest.mark.parametrize("name", SIBLINGS)
-def test_name_equals_constants(name):
-    module = importlib.import_module(name)
-    filters, latent_dim = map(int, re.fullmatch(r"[A-Z]+_filter(\d+)_latent(\d+)", name).groups())
-    assert (filters, latent_dim) == (module.FILTERS, module.LATENT_DIM)
-    assert f"latent dimension {latent_dim} " in module.__doc__
-    assert f"{filters} filters" in module.__doc__
-    assert set(re.findall(r"[A-Z]+_filter\d+_latent\d+", module.__doc__)) == {name}
+def imports_of(path):
+    """Return the names of the modules that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+    return names
+
+
+def constants_of(name):
+    """Return the constants of an experiment."""
+    module = vars(importlib.import_module(name))
+    return {key: value for key, value in module.items() if key.isupper() and not callable(value)}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_names_equal_constants(name):
+    for word, number in SETTING.findall(name):
+        assert constants_of(name)[CONSTANT_OF[word]] == int(number)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_docstrings_say_what_one_must_know(name):
+    text = importlib.import_module(name).__doc__
+    first, *lines = text.rstrip().splitlines()
+    assert first.endswith(".")
+    assert len(lines) <= 20
+    assert f"    python {name}.py" in text
+    assert f"Writes `runs/{name}/`: settings.json, " in text
+    assert set(re.findall(r"\w+(?=\.py)", text)) == {name}
+    for word, value in SETTING.findall(name):
+        assert re.search(rf"\b{word} dimension {value}\b|\b{value} {word}s\b", first)
 
 
 def without_docstring_and_constants(name):
@@ -33,18 +72,19 @@ def without_docstring_and_constants(name):
     return ast.dump(tree)
 
 
-@pytest.mark.parametrize("siblings", [VAE_SCRIPTS, GAN_SCRIPTS])
-def test_siblings_differ_only_in_docstring_and_constants(siblings):
+@pytest.mark.parametrize(
+    "siblings", [names for names in FAMILIES.values() if len(names) > 1], ids=lambda names: names[0]
+)
+def test_siblings_differ_only_where_their_names_do(siblings):
     assert len({without_docstring_and_constants(name) for name in siblings}) == 1
-    assert len({importlib.import_module(name).LATENT_DIM for name in siblings}) == len(siblings)
-    constants = [vars(importlib.import_module(name)) for name in siblings]
-    for name in constants[0]:
-        if name.isupper() and name != "LATENT_DIM" and not isinstance(constants[0][name], type):
-            assert len({module[name] for module in constants}) == 1, name
+    constants = [constants_of(name) for name in siblings]
+    differ = {key for key in constants[0] if any(other[key] != constants[0][key] for other in constants)}
+    numbers = [SETTING.findall(name) for name in siblings]
+    assert differ == {CONSTANT_OF[pairs[0][0]] for pairs in zip(*numbers, strict=True) if len(set(pairs)) > 1}
 
 
 def test_importing_does_nothing(tmp_path):
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {', '.join(SCRIPTS)}"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {', '.join([*EXPERIMENTS, *TOOLS])}"
     before = {path.name for path in ROOT.iterdir()}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -53,31 +93,103 @@ def test_importing_does_nothing(tmp_path):
     assert {path.name for path in ROOT.iterdir()} - before <= {"__pycache__"}
 
 
-def test_no_script_imports_another():
-    scripts = {path.stem for path in ROOT.glob("*.py")} - {"shared_blocks", "shared_data", "shared_run"}
-    for path in ROOT.glob("*.py"):
-        imported = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported.add(node.module)
-        assert not imported & scripts, path.name
+def test_no_script_imports_another_and_shared_files_stand_on_lower_floors():
+    shared = {path.stem for path in ROOT.glob("shared_*.py")}
+    assert set.union(*FLOORS) == shared
+    for name in [*EXPERIMENTS, *TOOLS]:
+        assert not imports_of(ROOT / f"{name}.py") & {*EXPERIMENTS, *TOOLS}, name
+    below = set()
+    for floor in FLOORS:
+        for name in floor:
+            assert imports_of(ROOT / f"{name}.py") & {*shared, *EXPERIMENTS, *TOOLS} <= below | {"shared_files"}, name
+        below |= floor
 
 
-@pytest.mark.parametrize(
-    ("name", "flags", "message"),
-    [
-        ("VAE_filter64_latent32", ("--data", "nowhere"), "nowhere: no such folder or .npy file."),
-        ("GAN_filter128_latent64", ("--limit", "0"), "argument --limit: 0 is not a whole number above 0"),
-        ("task2_txt2txtimg2txt", ("--part", "image", "--mnist", "nowhere"), "nowhere: not a readable MNIST .npz file"),
-        ("A2_RNNs_text2image", ("--units", "8"), "--encoders, --decoders and --units belong together"),
-        ("compare_runs", (".",), ".: not the folder of a finished run of faces"),
-    ],
-)
-def test_user_errors_are_one_line_and_status_2(name, flags, message, run_script, tmp_path):
-    done = run_script(name, *flags)
+def test_shared_files_are_short():
+    for path in ROOT.glob("shared_*.py"):
+        assert len(path.read_text().splitlines()) <= 310, path.name
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_user_errors_are_one_line_and_leave_no_folder(name, capsys):
+    main = importlib.import_module(name).main
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert importlib.import_module(name).__doc__.splitlines()[0] in shown
+    (data_flag,) = set(re.findall(r"^  (--data|--mnist)\b", shown, re.MULTILINE))
+    for flags in (["--epochs", "0"], ["--batch-size", "x"], ["--limit"], ["--seed", "-1"], ["stray"]):
+        with pytest.raises(SystemExit) as caught:
+            main(flags)
+        assert caught.value.code == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    for flags, words in (([data_flag, "nowhere"], "nowhere: "), (["--resume"], "no run to resume")):
+        with pytest.raises(shared_files.InputError, match=words) as caught:
+            main(flags)
+        assert "\n" not in str(caught.value)
+    assert not shared_run.RUNS_DIR.exists(), "a folder that the mended command cannot have any more"
+
+
+def files_in(docstring):
+    """Return the names of files and folders that a script's docstring says it writes."""
+    _, _, text = docstring.partition("Writes ")
+    return set(re.findall(r"\b\w+(?:\.(?:json|csv|png|gif|keras|mid|wav)\b|/(?=[ ,.;\n]))", text))
+
+
+def finite(values):
+    return all(np.isfinite(value) for value in values)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_run_from_another_folder_leaves_what_the_docstring_says(name, tiny, tmp_path, monkeypatch, capsys):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    module = tiny(name)
+    results = module.main([])
+    assert results
+    assert finite(results.values())
+    assert not list(elsewhere.iterdir())
+    (folder,) = shared_run.RUNS_DIR.iterdir()
+    assert folder.name == name
+    assert json.loads((folder / "results.json").read_text()) == pytest.approx(results)
+    settings = json.loads((folder / "settings.json").read_text())
+    assert settings["constants"].keys() == constants_of(name).keys()
+
+    there = {path.name + "/" * path.is_dir() for path in folder.rglob("*")}
+    assert files_in(module.__doc__) <= there
+    for path in folder.rglob("history.csv"):
+        with open(path, newline="") as file:
+            assert all(finite(map(float, row.values())) for row in csv.DictReader(file))
+    models = list(folder.rglob("*.keras"))
+    assert models
+    for path in models:
+        model = keras.saving.load_model(path)  # in safe mode, without the script
+        inputs = [np.zeros((2, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
+        for output in keras.tree.flatten(model.predict(inputs[0] if len(inputs) == 1 else inputs, verbose=0)):
+            assert np.isfinite(output).all()
+    assert name in capsys.readouterr().out  # where everything is
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_a_resumed_run_equals_an_unbroken_one(name, tiny, tmp_path):
+    main = tiny(name).main
+    unbroken = main(["--epochs", "2", "--out", str(tmp_path / "unbroken")])
+    main(["--epochs", "1", "--out", str(tmp_path / "broken")])
+    resumed = main(["--epochs", "2", "--out", str(tmp_path / "broken"), "--resume"])
+    for metric, value in unbroken.items():
+        assert metric.endswith("seconds") or resumed[metric] == value, metric
+    for path in (tmp_path / "unbroken").rglob("history.csv"):
+        twin = tmp_path / "broken" / path.relative_to(tmp_path / "unbroken")
+        histories = [without_seconds(shared_files.read_history(each)) for each in (path, twin)]
+        assert histories[0] == histories[1]
+        assert len(histories[0]["epoch"]) >= 2
+
+
+def test_errors_reach_the_user_as_one_line(tmp_path):
+    command = [sys.executable, ROOT / f"{EXPERIMENTS[-1]}.py", "--epochs", "0"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith(f"{name}.py: error: {message}")
-    assert not (tmp_path / "scripts" / "runs").exists(), "a folder that the mended command cannot have any more"
+    assert done.stderr.splitlines()[-1].startswith(f"{EXPERIMENTS[-1]}.py: error: argument --epochs: 0 is not")

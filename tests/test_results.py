@@ -1,137 +1,162 @@
 """The table of all results and the README that is made from it."""
 
+import importlib
 import re
 
 import numpy as np
 import pytest
-from conftest import ROOT, parse
+from conftest import EXPERIMENTS, ROOT, parse
 
-import results_pictures
-import results_tables
-import shared_data
+import shared_drawings
+import shared_figures
+import shared_files
 import shared_run
+from maintenance import pictures, tables
 
 
 def test_readme_shows_what_the_results_say():
-    text = results_tables.README.read_text(encoding="utf-8")
-    tables = list(results_tables.TABLE.finditer(text))
-    assert len(tables) >= 8
-    assert all(match[0].count("\n") > 3 for match in tables), "a table without rows"
-    assert results_tables.with_tables(text) == text, "run: python results_tables.py"
+    text = tables.README.read_text(encoding="utf-8")
+    matches = list(tables.TABLE.finditer(text))
+    assert len(matches) >= 8
+    assert all(match[0].count("\n") > 3 for match in matches), "a table without rows"
+    assert tables.GALLERY.search(text)
+    assert tables.with_tables(text) == text, "run: python -m maintenance.tables"
 
 
 def test_every_number_says_where_it_comes_from():
-    rows = results_tables.read_results()
+    rows = tables.read_results()
     assert rows
     for row in rows:
-        assert tuple(row) == results_tables.FIELDS
-        assert all(row[field] for field in results_tables.FIELDS if field != "report"), row
+        assert tuple(row) == tables.FIELDS
+        assert all(row[field] for field in tables.FIELDS if field not in ("report", "headline")), row
         assert (ROOT / f"{row['script']}.py").exists()
-        assert f"python {row['script']}.py" in row["command"]
+        module = f"-m {row['script'].replace('/', '.')}" if "/" in row["script"] else f"{row['script']}.py"
+        assert f"python {module}" in row["command"]
         float(row["value"])
     keys = [(row["script"], row["setting"], row["metric"], row["seed"], row["backend"]) for row in rows]
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_has_results_and_a_picture_and_is_in_the_gallery(name):
+    rows = tables.read_results()
+    (headline,) = (row for row in rows if row["script"] == name and row["headline"])
+    assert (pictures.ASSETS / tables.picture_of(name)).exists()
+    shown = tables.GALLERY.search(tables.README.read_text(encoding="utf-8"))[0]
+    assert tables.gallery_entry(rows, headline) in shown
+    assert importlib.import_module(name).__doc__.splitlines()[0] in shown
+
+
 def test_the_readme_shows_all_assets_and_they_are_small():
-    shown = set(re.findall(r"!\[.+?\]\(assets/(.+?)\)", results_tables.README.read_text(encoding="utf-8")))
+    shown = set(re.findall(r"!\[.+?\]\(assets/(.+?)\)", tables.README.read_text(encoding="utf-8")))
     assert len(shown) > 20
-    assert {path.name for path in results_pictures.ASSETS.iterdir()} == shown | {"results.csv"}
-    assert sum(path.stat().st_size for path in results_pictures.ASSETS.iterdir()) < 6e6  # bytes
+    assert {path.name for path in pictures.ASSETS.iterdir()} == shown | {"results.csv"}
+    assert sum(path.stat().st_size for path in pictures.ASSETS.iterdir()) < 6e6  # bytes
 
 
 def test_faces_are_read_back_from_a_sample_grid(tmp_path):
-    faces = shared_data.draw_faces(20, 64, seed=0)
-    shared_run.save_picture(tmp_path / "grid.png", shared_run.tile(faces, columns=8), title="faces")
-    grid = results_pictures.read_grid(tmp_path / "grid.png", rows=2, columns=5)
-    np.testing.assert_array_equal(grid, shared_run.tile(faces[[0, 1, 2, 3, 4, 8, 9, 10, 11, 12]], columns=5))
+    faces = shared_drawings.draw_faces(20, 64, seed=0)
+    shared_figures.save_grid(tmp_path / "grid.png", faces, "faces", columns=8)
+    grid = pictures.read_grid(tmp_path / "grid.png", rows=2, columns=5)
+    np.testing.assert_array_equal(grid, shared_figures.tile(faces[[0, 1, 2, 3, 4, 8, 9, 10, 11, 12]], columns=5))
 
 
 @pytest.fixture
 def own_results(tmp_path, monkeypatch):
-    monkeypatch.setattr(results_tables, "RESULTS", tmp_path / "results.csv")
+    monkeypatch.setattr(tables, "RESULTS", tmp_path / "results.csv")
 
 
 def finished_run(seed=3, **results):
-    run = shared_run.Run("script.py", parse("--seed", str(seed)), {}, "10 drawn faces")
-    for folder in (run.folder, run.part("part", "5 drawn digits").folder):
-        shared_run.write_json(folder / "results.json", {"epochs": 2, "epochs_asked": 2, "seconds": 1234.5, **results})
+    run = shared_run.Run({"__file__": "script.py"}, parse("--seed", str(seed)), "10 drawn faces", [])
+    for folder in (run.folder, run.part("part", "5 drawn digits", []).folder):
+        shared_files.write_json(folder / "results.json", {"epochs": 2, "epochs_asked": 2, "seconds": 1234.5, **results})
     return run.folder
 
 
 def test_runs_and_their_parts_are_taken_in_and_replaced(own_results):
     folder = finished_run(val_loss=6738.4, accuracy=0.98765)
     for loss in ("first", "second"):
-        results_tables.add_run(folder, "latent 8", "a laptop", f"python script.py  # {loss}", {"accuracy": "0.9"})
-    results_tables.add_run(folder / "part", "latent 9", "a laptop", "python script.py", {})
-    rows = results_tables.read_results()
+        tables.add_run(folder, "latent 8", "a laptop", f"python script.py  # {loss}", {"accuracy": "0.9"})
+    tables.add_run(folder / "part", "latent 9", "a laptop", "python script.py", {})
+    rows = tables.read_results()
     assert len(rows) == 4
     assert {row["seed"] for row in rows} == {"3"}
     assert [row["data"] for row in rows] == ["10 drawn faces"] * 2 + ["5 drawn digits"] * 2
     columns = {"setting": "which", "val_loss": "loss", "accuracy": "ours", "accuracy report": "report", "seconds": "s"}
-    assert results_tables.render(rows, "script *", columns) == (
+    assert tables.render(rows, "script *", columns) == (
         "| which | loss | ours | report | s |\n"
         "| --- | ---: | ---: | ---: | ---: |\n"
         "| latent 8 | 6,738 | 0.9877 | 0.9000 | 1,234 |\n"
         "| latent 9 | 6,738 | 0.9877 |  | 1,234 |\n"
     )
-    assert (
-        results_tables.render(rows, "script latent 9", {"command": "c"}) == "| c |\n| --- |\n| `python script.py` |\n"
-    )
+    assert tables.render(rows, "script latent 9", {"command": "c"}) == "| c |\n| --- |\n| `python script.py` |\n"
+
+
+def test_one_number_of_a_script_is_its_headline(own_results):
+    def headlines():
+        return [(row["setting"], row["metric"]) for row in tables.read_results() if row["headline"]]
+
+    folder = finished_run(kl=1.0, loss=2.0)
+    tables.add_run(folder, "long", "a laptop", "c", {}, headline="loss")
+    tables.add_run(folder, "short", "a laptop", "c", {})
+    tables.add_run(folder, "long", "a laptop", "c again", {})
+    assert headlines() == [("long", "loss")]
+    tables.add_run(folder, "short", "a laptop", "c", {}, headline="kl")
+    assert headlines() == [("short", "kl")]
 
 
 def test_whole_numbers_and_milestones_are_kept(own_results):
     folder = finished_run(parameters=2053904, kl=2053904.0)
-    (folder / "history.csv").write_text("epoch,val_exact_match\n0,0.05\n1,0.1\n2,0.3\n3,0.05\n")
-    results_tables.add_run(folder, "latent 8", "a laptop", "python script.py", {})
-    values = {row["metric"]: row["value"] for row in results_tables.read_results()}
+    (folder / "history.csv").write_text("epoch,val_exact_match\n1,0.05\n2,0.1\n3,0.3\n4,0.05\n")
+    tables.add_run(folder, "latent 8", "a laptop", "python script.py", {})
+    values = {row["metric"]: row["value"] for row in tables.read_results()}
     assert values == {"parameters": "2053904", "kl": "2.0539e+06", "epochs_to_tenth": "2"}
 
 
 def test_seeds_become_mean_and_spread_where_the_first_stood(own_results):
     for seed, accuracy in ((0, 0.5), (1, 0.9), (0, 0.7)):
         numbers = {"accuracy": accuracy, "loss": 10_000 * accuracy}
-        results_tables.add_run(finished_run(seed, **numbers), "half", "a laptop", "c", {"accuracy": "0.75"})
-        results_tables.add_run(finished_run(accuracy=0.2), "tenth", "a laptop", "c", {})
-    rows = results_tables.read_results()
+        tables.add_run(finished_run(seed, **numbers), "half", "a laptop", "c", {"accuracy": "0.75"})
+        tables.add_run(finished_run(accuracy=0.2), "tenth", "a laptop", "c", {})
+    rows = tables.read_results()
     assert [(row["setting"], row["seed"], row["value"]) for row in rows if row["metric"] == "accuracy"] == [
         ("half", "0", "0.7"),
         ("tenth", "3", "0.2"),
         ("half", "1", "0.9"),
     ]
     columns = {"setting": "share", "accuracy report": "report", "accuracy": "ours", "loss": "loss"}
-    assert results_tables.render(rows, "*", columns).endswith(
+    assert tables.render(rows, "*", columns).endswith(
         "| half | 0.7500 | 0.8000 ± 0.1414 | 8,000 ± 1,414 |\n| tenth |  | 0.2000 |  |\n"
     )
 
 
 def test_other_backends_are_not_taken_for_seeds(own_results):
-    fields = dict.fromkeys(results_tables.FIELDS, 0) | {"script": "script", "setting": "step"}
+    fields = dict.fromkeys(tables.FIELDS, 0) | {"script": "script", "setting": "step"}
     for backend, loss in (("tensorflow", 6738.4), ("jax", 50)):
-        results_tables.put({"loss": loss, f"ms_{backend}": loss / 7}, **fields | {"backend": backend})
-    rows = results_tables.read_results()
+        tables.put({"loss": loss, f"ms_{backend}": loss / 7}, **fields | {"backend": backend})
+    rows = tables.read_results()
     columns = {"loss": "loss", "ms_jax": "JAX", "ms_tensorflow": "TensorFlow"}
-    assert results_tables.render(rows, "*", columns).endswith("| 6,738 | 7.14 | 963 |\n")
+    assert tables.render(rows, "*", columns).endswith("| 6,738 | 7.14 | 963 |\n")
 
 
 def test_tables_are_filled_between_their_comments(own_results):
-    results_tables.add_run(finished_run(kl=23.64), "latent 8", "a laptop", "python script.py", {})
+    tables.add_run(finished_run(kl=23.64), "latent 8", "a laptop", "python script.py", {})
     empty = "before\n<!-- table: script * | kl = KL, nats -->\nold\n<!-- end of table -->\nafter\n"
-    filled = results_tables.with_tables(empty)
+    filled = tables.with_tables(empty)
     assert "| KL, nats |\n| ---: |\n| 23.6 |\n" in filled
     assert "old" not in filled
-    assert results_tables.with_tables(filled) == filled
+    assert tables.with_tables(filled) == filled
 
 
 def test_a_report_value_that_is_none_gets_one_line(capsys):
     for text in ("accuracy", "accuracy=high", "=0.5"):
         with pytest.raises(SystemExit):
-            results_tables.main(["--report", text])
+            tables.main(["--report", text])
         assert f"argument --report: {text} is not METRIC=VALUE" in capsys.readouterr().err
 
 
 def test_damaged_runs_are_refused(own_results):
     folder = finished_run(kl=1)
     (folder / "results.json").write_text("{")
-    with pytest.raises(shared_data.InputError, match=r"results\.json: is damaged"):
-        results_tables.add_run(folder, "latent 8", "a laptop", "python script.py", {})
+    with pytest.raises(shared_files.InputError, match=r"results\.json: is damaged"):
+        tables.add_run(folder, "latent 8", "a laptop", "python script.py", {})

@@ -1,75 +1,189 @@
-"""Command line, run folder and the mapping of pictures."""
+"""The run folder: one run has it, its settings tell the truth, and it is gone on with only as it was begun."""
 
 import argparse
 import json
+import os
+import subprocess
+import sys
+import time
 
-import cv2
 import numpy as np
 import pytest
-from conftest import parse
-from PIL import Image
+from conftest import ROOT, parse
 
+import shared_files
 import shared_run
-from shared_data import InputError
+from shared_files import InputError
+
+PICTURES = [np.arange(12, dtype=np.uint8)]
 
 
-def test_defaults_are_the_constants():
-    args = parse()
-    assert (args.epochs, args.batch_size, args.limit, args.seed) == (3, 4, 5, 0)
-    assert (args.data, args.out, args.resume, args.tensorboard) == (None, None, False, False)
+def open_run(name="script", *, constants=None, source="4 drawn faces", data=PICTURES, may_change=(), **arguments):
+    args = argparse.Namespace(**{**vars(parse()), **arguments})
+    experiment = {"__file__": f"{name}.py", "BETA": 8.0, "EPOCHS": 3, "SAMPLES": 32, **(constants or {})}
+    return shared_run.Run(experiment, args, source, data, may_change)
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        ("--epochs", "0"),
-        ("--batch-size", "-1"),
-        ("--limit", "1.5"),
-        ("--seed", "-1"),
-        ("--seed", str(2**32)),
-        ("--epochs",),
-        ("--unknown",),
-        ("stray",),
-    ],
-)
-def test_wrong_flags_get_one_line(flags, capsys):
-    with pytest.raises(SystemExit) as caught:
-        parse(*flags)
-    assert caught.value.code == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert flags[0] in error
-
-
-def open_run(**changes):
-    args = argparse.Namespace(**{**vars(parse()), **changes})
-    return shared_run.Run("script.py", args, {"BETA": 8.0, "EPOCHS": 3}, "4 drawn faces")
+def settings_of(run):
+    return json.loads((run.folder / "settings.json").read_text())
 
 
 def test_run_folders_are_numbered_never_overwritten(tmp_path):
     folders = [open_run().folder for _ in range(3)]
     assert [folder.name for folder in folders] == ["script", "script_2", "script_3"]
     assert open_run(resume=True).folder == folders[-1]
-    assert open_run(out=str(tmp_path / "mine")).folder == tmp_path / "mine"
-    assert open_run(out=str(tmp_path / "mine")).folder == tmp_path / "mine_2"
-    settings = json.loads((folders[0] / "settings.json").read_text())
-    assert settings["constants"] == {"BETA": 8.0, "EPOCHS": 3}
+    settings = settings_of(open_run())
+    assert settings["constants"] == {"BETA": 8.0, "EPOCHS": 3, "SAMPLES": 32}
     assert settings["data"] == "4 drawn faces"
     assert settings["backend"] in settings["versions"]
 
 
-def test_resume_only_with_the_same_settings(tmp_path):
+def test_out_is_the_folder_that_is_meant(tmp_path):
+    first, second = tmp_path / "A", tmp_path / "A_2"
+    for folder in (first, second):
+        assert open_run(out=str(folder)).folder == folder
+    with pytest.raises(InputError, match="A: is taken; name another --out, or add --resume"):
+        open_run(out=str(first))
+    assert open_run(out=str(first), resume=True).folder == first
+    (tmp_path / "empty").mkdir()
+    assert open_run(out=str(tmp_path / "empty")).folder == tmp_path / "empty"
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").touch()
+    for resume in (False, True):
+        with pytest.raises(InputError, match="thesis: "):
+            open_run(out=str(tmp_path / "thesis"), resume=resume)
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
+
+
+def test_a_copy_that_ends_in_a_number_has_runs_of_its_own():
+    open_run("X")
+    copied = open_run("X_2")
+    assert copied.folder.name == "X_2"
+    assert open_run("X", resume=True).folder.name == "X"
+    assert open_run("X").folder.name == "X_3"
+    assert open_run("X_2").folder.name == "X_2_2"
+    assert open_run("X_2", resume=True).folder.name == "X_2_2"
+    assert open_run("X", resume=True).folder.name == "X_3"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_runs_that_start_at_the_same_instant_have_a_folder_each():
+    for _ in range(10):
+        start = time.time() + 0.05
+        children = []
+        for _ in range(8):
+            children.append(os.fork())
+            if children[-1] == 0:
+                while time.time() < start:
+                    pass
+                shared_run.claim_next("script")
+                os._exit(0)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+    names = {folder.name for folder in shared_run.RUNS_DIR.iterdir()}
+    assert names == {"script", *(f"script_{number}" for number in range(2, 81))}
+
+
+def test_of_two_that_want_a_folder_one_gets_it(tmp_path, monkeypatch):
+    """The other one comes between the look and the claim."""
+    folder = tmp_path / "run"
+
+    def made_and_taken(path):
+        path.mkdir()
+        monkeypatch.undo()
+        assert shared_files.claim(path, "mine")
+
+    monkeypatch.setattr(shared_files, "make_folder", made_and_taken)
+    assert not shared_files.claim(folder, "mine")
+
+
+def test_a_second_process_is_refused(tmp_path):
+    run = open_run()
+    code = f"import shared_files; from pathlib import Path; shared_files.lock(Path({str(run.folder)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "another process is at work in this folder" in done.stderr
+    run.lock.close()
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_the_same_process_may_go_on(tmp_path):
+    """As in a notebook, whose first run may have ended in an error."""
+    first = open_run(out=str(tmp_path / "run"))
+    assert open_run(out=str(tmp_path / "run"), resume=True).folder == first.folder
+
+
+def test_resume_only_with_the_same_settings(monkeypatch):
     with pytest.raises(InputError, match="no run to resume"):
         open_run(resume=True)
+    assert not shared_run.RUNS_DIR.exists()
     open_run()
-    open_run(resume=True, epochs=9)
-    with pytest.raises(InputError, match="started with seed 0, not 1"):
-        open_run(resume=True, seed=1)
-    other = tmp_path / "runs" / "script_2"
-    other.mkdir()
-    (other / "settings.json").write_text('{"script": "script_2", "constants": {}, "arguments": {}, "data": ""}')
-    with pytest.raises(InputError, match="is a run of script_2"):
+    for arguments, words in (
+        ({"seed": 1}, "started with seed 0, not 1"),
+        ({"batch_size": 9}, "started with batch_size 4, not 9"),
+        ({"constants": {"BETA": 1.0}}, "started with BETA 8.0, not 1.0"),
+        ({"constants": {"NEW": 1}}, "started with NEW None, not 1"),
+    ):
+        with pytest.raises(InputError, match=words):
+            open_run(resume=True, **arguments)
+    monkeypatch.setattr("keras.backend.backend", lambda: "numpy")
+    with pytest.raises(InputError, match=r"was started with KERAS_BACKEND=tensorflow, not numpy"):
         open_run(resume=True)
+
+
+def test_what_only_looks_at_the_model_may_change(capsys):
+    open_run(constants={"PRECISION": "float32", "OWN": 1})
+    changes = {"SAMPLES": 8, "EPOCHS": 9, "PRECISION": "mixed_bfloat16", "OWN": 2}
+    resumed = open_run(constants=changes, may_change=("OWN",), resume=True, epochs=7, limit=99)
+    settings = settings_of(resumed)
+    assert {name: settings["constants"][name] for name in changes} == changes
+    first, second = settings["starts"]
+    assert "changed" not in first
+    assert {name: second["changed"][name] for name in changes} == {
+        "SAMPLES": [32, 8],
+        "EPOCHS": [3, 9],
+        "PRECISION": ["float32", "mixed_bfloat16"],
+        "OWN": [1, 2],
+    }
+    assert "Note: PRECISION was float32 before and is mixed_bfloat16 now" in capsys.readouterr().out
+    assert settings_of(open_run(constants=changes, resume=True))["starts"][:2] == [first, second]
+
+
+def test_versions_of_earlier_starts_are_kept(capsys):
+    run = open_run()
+    settings = settings_of(run)
+    settings["versions"]["keras"] = "3.0.0"
+    shared_files.write_json(run.folder / "settings.json", settings)
+    changed = settings_of(open_run(resume=True))["starts"][1]["changed"]
+    assert changed["keras"][0] == "3.0.0"
+    assert "Note: keras was 3.0.0" in capsys.readouterr().out
+
+
+def test_data_are_known_by_content():
+    open_run()
+    moved = open_run(resume=True, source="4 pictures of elsewhere", data=[PICTURES[0].copy()])
+    assert settings_of(moved)["data"] == "4 pictures of elsewhere"
+    for other in ([PICTURES[0] + 1], [PICTURES[0][::-1]], [PICTURES[0].reshape(3, 4)], PICTURES * 2):
+        with pytest.raises(InputError, match="was started on other data"):
+            open_run(resume=True, data=other)
+
+
+def test_results_of_a_run_that_goes_on_are_not_its_results():
+    run = open_run()
+    run.report({"loss": 1.0})
+    assert not (open_run(resume=True).folder / "results.json").exists()
+
+
+def test_damaged_settings_are_named():
+    run = open_run()
+    for content in ("{", "{}"):
+        (run.folder / "settings.json").write_text(content)
+        with pytest.raises(InputError, match=r"settings\.json: is damaged"):
+            open_run(resume=True)
+
+
+def test_a_claim_that_was_killed_is_not_resumed():
+    first = open_run()
+    shared_run.claim_next("script")  # and nothing more
+    assert open_run(resume=True).folder == first.folder
 
 
 def test_folder_that_cannot_be_written(tmp_path):
@@ -78,101 +192,22 @@ def test_folder_that_cannot_be_written(tmp_path):
         open_run(out=str(tmp_path / "file" / "run"))
 
 
-def test_user_errors_and_interruption_have_no_traceback(capsys):
-    def stop():
-        raise KeyboardInterrupt
-
-    def fail():
-        raise InputError("celeba: no such folder.")
-
-    for main, status, words in ((fail, 2, "no such folder"), (stop, 130, "--resume")):
-        with pytest.raises(SystemExit) as caught:
-            shared_run.run_script(main)
-        assert caught.value.code == status
-        error = capsys.readouterr().err
-        assert words in error
-        assert "Traceback" not in error
-
-
-def test_sharpness_is_the_variance_of_the_laplacian():
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (3, 12, 10, 3), np.uint8)
-    assert shared_run.sharpness(np.full_like(noise, 77)) == 0
-    expected = np.mean([cv2.Laplacian(grey, cv2.CV_64F)[1:-1, 1:-1].var() for grey in noise.mean(axis=-1)])
-    assert shared_run.sharpness(noise) == pytest.approx(expected, rel=1e-5)
-    blurred = np.stack([cv2.GaussianBlur(image, (5, 5), 1) for image in noise])
-    assert shared_run.sharpness(blurred) < 0.1 * shared_run.sharpness(noise)
-
-
-def test_mapping_to_uint8_is_exact():
-    assert shared_run.to_uint8(np.array([-1.0, 0.0, 1.0, 1.2]), low=-1, high=1).tolist() == [0, 128, 255, 255]
-    assert shared_run.to_uint8(np.array([-0.1, 0.0, 0.5, 1.0]), low=0, high=1).tolist() == [0, 0, 128, 255]
-    every = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(shared_run.to_uint8(every / np.float32(255), low=0, high=1), every)
-    np.testing.assert_array_equal(shared_run.to_uint8(every / np.float32(127.5) - 1, low=-1, high=1), every)
-
-
-def test_grids_keep_every_pixel(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (5, 40, 40, 3), np.uint8)
-    grid = shared_run.tile(images, 3)
-    assert grid.shape == (84, 126, 3)
-    np.testing.assert_array_equal(grid[43:83, 43:83], images[4])
-    assert (grid[42:, 84:] == 255).all()
-    shared_run.save_picture(tmp_path / "grid.png", grid, "title", zoom=2)
-    written = np.asarray(Image.open(tmp_path / "grid.png").convert("RGB"))
-    assert written.shape == (168 + shared_run.TITLE_HEIGHT, 252, 3)
-    np.testing.assert_array_equal(written[shared_run.TITLE_HEIGHT :: 2, ::2], grid)
-    assert written[: shared_run.TITLE_HEIGHT].min() < 100  # the title is there
-
-
-def test_batches_cover_every_row_once_and_reorder_by_epoch():
-    array = np.arange(20) * 10
-    batches = shared_run.Batches((array,), np.arange(3, 14), batch_size=4)
-    orders = []
-    for epoch in (0, 1, 0):
-        batches.shuffle(seed=5, epoch=epoch)
-        orders.append(np.concatenate([batches[index][0] for index in range(len(batches))]).tolist())
-    assert len(batches) == 3
-    assert sorted(orders[0]) == list(range(30, 140, 10))
-    assert orders[0] == orders[2] != orders[1]
-
-
-def test_transforms_follow_from_seed_and_epoch():
-    def add_noise(values, rng):
-        return (values + rng.random(len(values)),)
-
-    batches = shared_run.Batches((np.zeros(6),), np.arange(6), batch_size=3, transform=add_noise)
-    fixed = [batches[0][0].tolist(), batches[0][0].tolist()]
-    assert fixed[0] == fixed[1] != batches[1][0].tolist()
-    drawn = []
-    for seed, epoch in ((5, 0), (5, 1), (6, 0), (5, 0)):
-        batches.shuffle(seed, epoch)
-        drawn.append(batches[0][0].tolist())
-    assert drawn[0] == drawn[3]
-    assert len({tuple(values) for values in [*drawn, *fixed]}) == 4
-
-
-def test_parts_keep_to_their_data(tmp_path):
+def test_parts_keep_to_their_data():
     run = open_run()
-    assert run.part("one", "MNIST").folder == run.folder / "one"
-    assert run.part("one", "MNIST").title("text") == "script/one: text; MNIST"
-    with pytest.raises(InputError, match="was started on MNIST, not drawn digits"):
-        run.part("one", "drawn digits")
+    part = run.part("one", "MNIST", PICTURES)
+    assert part.folder == run.folder / "one"
+    assert part.title("text") == "script/one: text; MNIST"
+    assert run.part("one", "MNIST, moved", PICTURES).source == "MNIST, moved"
+    with pytest.raises(InputError, match=r"was started on other data \(MNIST, moved\)"):
+        run.part("one", "drawn digits", [PICTURES[0] + 1])
+    assert run.part("two").title("text") == "script/two: text; 4 drawn faces"
+    with pytest.raises(InputError, match="was started on other data"):
+        run.part("two", "MNIST", PICTURES * 2)
 
 
-def test_early_stopping_is_recognised_in_the_history(tmp_path):
-    run = open_run()
-    assert not run.has_stopped("val_loss", 2)
-    for values, stopped in (([3, 2, 1], False), ([3, 1, 2], False), ([3, 1, 2, 1], True), ([1, 1, 1], True)):
-        rows = "".join(f"{epoch},{value}\n" for epoch, value in enumerate(values))
-        (run.folder / "history.csv").write_text("epoch,val_loss\n" + rows)
-        assert run.has_stopped("val_loss", 2) == stopped
-
-
-def test_captioned_pictures_need_not_fill_the_last_row(tmp_path):
-    pictures = np.zeros((4, 8, 16), np.uint8)
-    shared_run.save_captioned(tmp_path / "figure.png", pictures, [("text", True)] * 4, "title", columns=3)
-    assert Image.open(tmp_path / "figure.png").size == (600, 255)  # two rows
+def test_sources_of_several_runs_are_named_once():
+    folders = [open_run(source=source).folder for source in ("MNIST", "drawn digits", "MNIST")]
+    assert shared_run.sources(folders) == "MNIST and drawn digits"
 
 
 def test_tensorboard_is_asked_for_in_one_line(monkeypatch):
@@ -180,23 +215,3 @@ def test_tensorboard_is_asked_for_in_one_line(monkeypatch):
     with pytest.raises(InputError, match="pip install tensorboard"):
         open_run(tensorboard=True)
     assert not shared_run.RUNS_DIR.exists()
-
-
-def test_sample_grids_are_in_the_order_of_their_epochs(tmp_path):
-    (tmp_path / "samples").mkdir()
-    for epoch in (999, 0, 1000, 101):
-        (tmp_path / f"samples/epoch_{epoch:03d}.png").touch()
-    assert [path.name for path in shared_run.sample_grids(tmp_path)] == [
-        "epoch_000.png",
-        "epoch_101.png",
-        "epoch_999.png",
-        "epoch_1000.png",
-    ]
-
-
-def test_history_is_cut_to_the_checkpoint(tmp_path):
-    path = tmp_path / "history.csv"
-    assert shared_run.read_history(path) == {}
-    path.write_text("epoch,loss,val_loss\n0,3.5,NA\n1,2.5,NA\n2,1.5,NA\n")
-    shared_run.trim_history(path, 2)
-    assert shared_run.read_history(path) == {"epoch": [0, 1], "loss": [3.5, 2.5]}

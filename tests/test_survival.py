@@ -1,6 +1,5 @@
 """Runs that are killed, full disks, damaged files: one line each, and nothing of a finished epoch lost."""
 
-import importlib
 import io
 import pickle
 import re
@@ -9,32 +8,25 @@ import signal
 import time
 
 import cv2
-import keras
 import numpy as np
 import pytest
-from conftest import Trap, start_python, tiny_mnist
+from conftest import Trap, start_python, tiny_mnist, without_seconds
 
+import shared_command_line
 import shared_data
-import shared_run
-import VAE_filter64_latent32 as vae_script
+import shared_drawings
+import shared_files
+from shared_files import InputError
 
 EPOCHS = 8
-TEXT2IMAGE_FLAGS = ("--encoders", 1, "--decoders", 1, "--units", 8, "--limit", 100, "--batch-size", 20)
-KINDS = {  # script, constants that make it small, flags; two kills each
-    "vae": ("VAE_filter64_latent32", {"FILTERS": 8, "SAMPLES": 8, "MEASURED": 8}, ("--limit", 40)),
-    "gan": ("GAN_filter128_latent64", {"FILTERS": 8, "SAMPLES": 8}, ("--limit", 16, "--batch-size", 8)),
-    "text": ("task2_txt2txtimg2txt", {"UNITS": 8}, ("--part", "text", "--shares", 0.5, "--limit", 200)),
-    "image": ("task2_txt2txtimg2txt", {"UNITS": 8}, ("--part", "image", "--models", "flatten", "--limit", 100)),
-    "text2image": ("A2_RNNs_text2image", {"READER_EPOCHS": 1, "SAMPLES": 2}, TEXT2IMAGE_FLAGS),
-}
 START = """
 import os, signal
 from pathlib import Path
-import {name} as script, shared_blocks, shared_data, shared_run
+import {name} as script, shared_command_line, shared_data, shared_training
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
-shared_blocks.fast_lstm = lambda steps: {{'jit_compile': False, 'steps_per_execution': steps}}
+shared_training.fast_lstm = lambda steps: {{'jit_compile': False, 'steps_per_execution': steps}}
 shared_data.DATA_DIR, shared_data.CELEBA_DIR = Path({data!r}), Path({data!r}) / "celeba"
-vars(script).update({constants!r})
+vars(script).update(script.TINY)
 replace = os.replace
 
 def replace_or_die(source, target):
@@ -43,14 +35,13 @@ def replace_or_die(source, target):
     replace(source, target)
 
 os.replace = replace_or_die
-shared_run.run_script(lambda: script.main({flags!r}))
+shared_command_line.run_script(lambda: script.main({flags!r}))
 """
 
 
-def start(name, constants, flags, dies_before=None):
+def start(name, flags, dies_before=None):
     """Start a run in a process of its own; it kills itself when a file `dies_before` is about to be renamed to that."""
-    data = str(shared_data.DATA_DIR)
-    return start_python(START.format(name=name, data=data, constants=constants, flags=flags, dies_before=dies_before))
+    return start_python(START.format(name=name, data=str(shared_data.DATA_DIR), flags=flags, dies_before=dies_before))
 
 
 def epochs_done(folder):
@@ -69,20 +60,17 @@ def wait_for(condition, process, seconds=240):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_killed_runs_end_as_if_never_killed(kind, tmp_path, monkeypatch, capsys, without_xla):
-    name, constants, flags = KINDS[kind]
-    script = importlib.import_module(name)
-    for constant, value in constants.items():
-        monkeypatch.setattr(script, constant, value)
-    if "VAE" not in name and "GAN" not in name:
-        flags = (*flags, "--mnist", tiny_mnist(tmp_path))
-    flags = [*map(str, flags), "--epochs", str(EPOCHS), "--out"]
+@pytest.mark.parametrize("name", ["VAE_filter64_latent32", "GAN_filter128_latent64", "A2_RNNs_text2image"])
+def test_killed_runs_end_as_if_never_killed(name, tiny, tmp_path, capsys):
+    """Of the three one keeps nothing else, one a watch that counts, one the best epoch and a patience."""
+    digits = ["--mnist", str(tiny_mnist(tmp_path))] if name == "A2_RNNs_text2image" else []
+    flags = [*digits, "--epochs", str(EPOCHS), "--out"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
+    script = tiny(name)
     script.main([*flags, str(whole)])
 
-    rng = np.random.default_rng(list(map(ord, kind)))
-    process = start(name, constants, [*flags, str(killed)])
+    rng = np.random.default_rng(list(map(ord, name)))
+    process = start(name, [*flags, str(killed)])
     target = rng.integers(1, 3)
     wait_for(lambda: epochs_done(killed) >= target, process)
     time.sleep(rng.uniform(0, 0.1))  # anywhere in an epoch
@@ -90,32 +78,33 @@ def test_killed_runs_end_as_if_never_killed(kind, tmp_path, monkeypatch, capsys,
     printed = process.communicate()[0]
     assert process.returncode == -signal.SIGKILL, printed
 
-    while_saving = f"epoch_{EPOCHS - rng.integers(0, 2):03d}.npz"
-    process = start(name, constants, [*flags, str(killed), "--resume"], dies_before=while_saving)
+    while_saving = rng.choice([f"epoch_{EPOCHS:03d}.npz", f"epoch_{EPOCHS - 1:03d}.npz", "history.csv"])
+    process = start(name, [*flags, str(killed), "--resume"], dies_before=str(while_saving))
     printed = process.communicate(timeout=240)[0]
     assert process.returncode == -signal.SIGKILL, printed
-    assert list(killed.rglob(f"checkpoint/unfinished_*_{while_saving}"))
+    assert list(killed.rglob(f"unfinished_*_{while_saving}"))
     capsys.readouterr()
     script.main([*flags, str(killed), "--resume"])
     assert "Resumed after epoch" in capsys.readouterr().out
 
     (expected,) = whole.rglob("history.csv")
     folder = killed / expected.parent.relative_to(whole)
-    histories = [shared_run.read_history(path) for path in (expected, folder / "history.csv")]
-    for history in histories:
-        history.pop("seconds")
-    assert histories[0]["epoch"] == list(range(EPOCHS))
+    histories = [without_seconds(shared_files.read_history(path)) for path in (expected, folder / "history.csv")]
+    assert histories[0]["epoch"] == list(range(1, EPOCHS + 1))
     assert histories[0] == histories[1]
-    checkpoints = [list(shared_run.find_checkpoints(path / "checkpoint")) for path in (expected.parent, folder)]
-    assert [path.name for path in checkpoints[0]] == [path.name for path in checkpoints[1]]
-    assert all(path.read_bytes() == twin.read_bytes() for path, twin in zip(*checkpoints, strict=True))
+    checkpoints = [shared_files.epoch_files(path / "checkpoint") for path in (expected.parent, folder)]
+    assert checkpoints[0].keys() == checkpoints[1].keys()
+    for epoch, path in checkpoints[0].items():
+        arrays, twins = (shared_files.read_arrays(each) for each in (path, checkpoints[1][epoch]))
+        assert arrays.keys() == twins.keys()
+        assert all(np.array_equal(arrays[key], twins[key]) for key in arrays if key != "about")
     pictures = sorted((expected.parent / "samples").glob("*.png"))
     assert len(pictures) in (0, EPOCHS + 1)
     assert all((folder / "samples" / path.name).read_bytes() == path.read_bytes() for path in pictures)
 
 
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path):
-    process = start("VAE_filter64_latent32", {"FILTERS": 8}, ["--limit", "40", "--out", str(tmp_path / "run")])
+    process = start("VAE_filter64_latent32", ["--epochs", "50", "--out", str(tmp_path / "run")])
     wait_for(lambda: epochs_done(tmp_path / "run") >= 1, process)
     process.send_signal(signal.SIGINT)
     printed = process.communicate(timeout=60)[0]
@@ -125,15 +114,15 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path):
 
 
 @pytest.fixture
-def small_run(tmp_path, monkeypatch):
+def small_run(tiny, tmp_path):
     """Return a function that makes or resumes a small VAE run and returns status, what it printed, and the error."""
-    monkeypatch.setattr(vae_script, "FILTERS", 8)
+    vae_script = tiny("VAE_filter64_latent32")
     flags = ["--limit", "10", "--out", str(tmp_path / "run")]
 
     def run(capsys, epochs, *more):
         capsys.readouterr()
         try:
-            shared_run.run_script(lambda: vae_script.main([*flags, "--epochs", str(epochs), *more]))
+            shared_command_line.run_script(lambda: vae_script.main([*flags, "--epochs", str(epochs), *more]))
             status = 0
         except SystemExit as stopped:
             status = stopped.code
@@ -162,80 +151,35 @@ def test_full_disk_takes_nothing(small_run, tmp_path, capsys):
     status, printed, _ = small_run(capsys, 3, "--resume")
     assert status == 0
     assert "Resumed after epoch 2." in printed
-    assert shared_run.read_history(tmp_path / "run" / "history.csv")["epoch"] == [0, 1, 2]
-
-
-def test_damaged_checkpoint_gives_way_to_the_one_before(small_run, tmp_path, capsys):
-    small_run(capsys, 3)
-    history = shared_run.read_history(tmp_path / "run" / "history.csv")
-    newest, older = shared_run.find_checkpoints(tmp_path / "run" / "checkpoint")
-    content = bytearray(newest.read_bytes())
-    content[len(content) // 2] ^= 1
-    newest.write_bytes(content)
-    status, printed, _ = small_run(capsys, 3, "--resume")
-    assert status == 0
-    assert f"Warning: {newest}: is damaged" in printed
-    assert "Resumed after epoch 2." in printed
-    again = shared_run.read_history(tmp_path / "run" / "history.csv")
-    assert {**again, "seconds": 0} == {**history, "seconds": 0}
-    assert list(shared_run.find_checkpoints(tmp_path / "run" / "checkpoint")) == [newest, older]  # made anew
-
-    for path in (newest, older):
-        path.write_bytes(path.read_bytes()[:-1])
-    status, _, error = small_run(capsys, 4, "--resume")
-    assert status == 2
-    assert "every checkpoint is damaged" in error
-    assert error.count("\n") == 1
-    assert newest.exists()
-
-
-DAMAGE = (
-    ("settings.json", b"{"),
-    ("settings.json", b"{}"),
-    ("history.csv", None),
-    ("history.csv", b"epoch,loss\n0,x\n1,y\n"),
-    ("history.csv", b"epoch,loss\n0,1\n"),
-    ("history.csv", b"epoch,loss\n0,\xff\n1,2\n"),
-)
+    assert shared_files.read_history(tmp_path / "run" / "history.csv")["epoch"] == [1, 2, 3]
 
 
 def test_damaged_run_folder_gets_one_line(small_run, tmp_path, capsys):
     small_run(capsys, 2)
-    for name, content in DAMAGE:
-        path = tmp_path / "run" / name
-        whole = path.read_bytes()
-        path.unlink() if content is None else path.write_bytes(content)
+    settings = tmp_path / "run" / "settings.json"
+    checkpoints = tmp_path / "run" / "checkpoint"
+    for path, contents in (
+        (settings, {settings: b"{"}),
+        (settings, {settings: b"{}"}),
+        (checkpoints, dict.fromkeys(checkpoints.iterdir(), b"PK")),
+        (checkpoints, dict.fromkeys(checkpoints.iterdir(), None)),
+    ):
+        whole = {damaged: damaged.read_bytes() for damaged in contents}
+        for damaged, content in contents.items():
+            damaged.unlink() if content is None else damaged.write_bytes(content)
         status, _, error = small_run(capsys, 3, "--resume")
         assert status == 2
         assert str(path) in error
         assert error.count("\n") == 1
-        path.write_bytes(whole)
-
-
-def test_run_whose_checkpoints_are_gone_is_not_begun_anew(small_run, tmp_path, capsys):
-    small_run(capsys, 2)
-    history = (tmp_path / "run" / "history.csv").read_bytes()
-    for path in (tmp_path / "run" / "checkpoint").iterdir():
-        path.unlink()
-    status, _, error = small_run(capsys, 3, "--resume")
-    assert status == 2
-    assert "no checkpoint to go on with" in error
-    assert (tmp_path / "run" / "history.csv").read_bytes() == history
-
-
-def test_checkpoint_of_another_model_is_refused(tmp_path):
-    model, other = (keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)]) for units in (3, 4))
-    for each in (model, other):
-        each.compile(optimizer="adam")
-    shared_run.save_state(tmp_path / "state.npz", model)
-    with pytest.raises(shared_data.InputError, match=r"state\.npz: holds another model"):
-        shared_run.load_state(tmp_path / "state.npz", other)
+        for damaged, content in whole.items():
+            damaged.write_bytes(content)
+    assert small_run(capsys, 3, "--resume")[0] == 0
 
 
 def test_pictures_that_vanish_get_one_line(tmp_path, monkeypatch):
     folder = tmp_path / "faces"
     folder.mkdir()
-    for index, face in enumerate(shared_data.draw_faces(3, 32, seed=0)):
+    for index, face in enumerate(shared_drawings.draw_faces(3, 32, seed=0)):
         cv2.imwrite(str(folder / f"{index}.png"), face)
 
     def read_and_remove(path):
@@ -244,7 +188,7 @@ def test_pictures_that_vanish_get_one_line(tmp_path, monkeypatch):
 
     read_image = shared_data.read_image
     monkeypatch.setattr(shared_data, "read_image", read_and_remove)
-    with pytest.raises(shared_data.InputError, match=r"2\.png: has gone while the pictures were read"):
+    with pytest.raises(InputError, match=r"2\.png: has gone while the pictures were read"):
         shared_data.load_images(folder, 16)
 
 
@@ -276,7 +220,7 @@ def saved(save, *args, **kwargs):
 
 def test_a_thousand_damaged_pictures_are_read_or_refused(tmp_path):
     rng = np.random.default_rng(0)
-    face = shared_data.draw_faces(1, 48, seed=0)[0]
+    face = shared_drawings.draw_faces(1, 48, seed=0)[0]
     whole = [(suffix, cv2.imencode(suffix, face)[1].tobytes()) for suffix in (".jpg", ".png", ".webp", ".bmp")]
     read = 0
     for index in range(1000):
@@ -305,7 +249,7 @@ print("took", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, "KiB 
 def test_sizes_that_damaged_headers_claim_take_no_memory(tmp_path):
     """A chunk of 3 GB; a picture of 29,952 x 29,952 pixels."""
     for suffix, place, claim in ((".png", 33, b"\xbe\0\0\0"), (".bmp", 18, b"\0\x75\0\0" * 2)):
-        content = bytearray(cv2.imencode(suffix, shared_data.draw_faces(1, 48, seed=0)[0])[1].tobytes())
+        content = bytearray(cv2.imencode(suffix, shared_drawings.draw_faces(1, 48, seed=0)[0])[1].tobytes())
         content[place : place + len(claim)] = claim
         (tmp_path / f"picture{suffix}").write_bytes(content)
     printed = start_python(CLAIMS.format(folder=str(tmp_path))).communicate(timeout=120)[0]
@@ -316,7 +260,7 @@ def test_sizes_that_damaged_headers_claim_take_no_memory(tmp_path):
 
 def test_a_thousand_damaged_arrays_are_read_or_refused(tmp_path):
     rng = np.random.default_rng(0)
-    faces = shared_data.draw_faces(4, 16, seed=0)
+    faces = shared_drawings.draw_faces(4, 16, seed=0)
     trap = Trap(tmp_path / "sprung")
     traps = np.array([trap], dtype=object)
     mnist = tiny_mnist(tmp_path).read_bytes()
@@ -337,7 +281,7 @@ def test_a_thousand_damaged_arrays_are_read_or_refused(tmp_path):
             try:
                 read(tmp_path / path)
                 outcomes[True] += 1
-            except shared_data.InputError as error:
+            except InputError as error:
                 outcomes[False] += 1
                 assert path in str(error)
     assert min(outcomes.values()) > 20

@@ -1,7 +1,7 @@
 """The README's pictures in `assets/`, made from run folders; no photograph is among them.
 
-    python results_pictures.py                      # from runs/, with digits as in the scripts
-    python results_pictures.py --mnist mnist.npz
+    python -m maintenance.pictures                      # from runs/, with digits as in the scripts
+    python -m maintenance.pictures --mnist mnist.npz
 
 The runs that it takes the pictures from, by their folders in `runs/`; those of photographs with --limit 10000:
     VAE_filter64_latent{32,64,128}, GAN_filter128_latent{64,128,256}, task2_txt2txtimg2txt (all parts),
@@ -24,9 +24,13 @@ from PIL import Image
 
 import shared_blocks
 import shared_data
-import shared_run
+import shared_figures
+from shared_command_line import OneLineParser, run_script
+from shared_files import InputError, epoch_files
+from shared_run import RUNS_DIR
+from shared_training import predict
 
-ASSETS = Path(__file__).resolve().parent / "assets"
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
 VAES = [f"VAE_filter64_latent{latent_dim}" for latent_dim in (32, 64, 128)]
 GANS = [f"GAN_filter128_latent{latent_dim}" for latent_dim in (64, 128, 256)]
 COPIES = {  # asset: file of a run
@@ -38,10 +42,10 @@ COPIES = {  # asset: file of a run
     "image_accuracy_augmented.png": "task2_txt2txtimg2txt/image_accuracy_augmented.png",
     "image_accuracy_plain.png": "task2_txt2txtimg2txt/image_accuracy_plain.png",
     "image_accuracy_fixed.png": "task2_txt2txtimg2txt_fixed/image_accuracy_plain.png",
-    "image_answers.png": "task2_txt2txtimg2txt/image_flatten_plain/answers.png",
+    "task2_txt2txtimg2txt.png": "task2_txt2txtimg2txt/image_flatten_plain/answers.png",
     "text2image_samples_report_schedule.png": "A2_RNNs_text2image/encoders1_decoders1_units512/samples.png",
     "text2image_curves_report_schedule.png": "A2_RNNs_text2image/encoders1_decoders1_units512/curves.png",
-    "text2image_samples.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/samples.png",
+    "A2_RNNs_text2image.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/samples.png",
     "text2image_curves.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/curves.png",
 }
 EXPRESSION = "52+69"  # of the banner; with seed 0 none of its three models was trained on it
@@ -51,19 +55,19 @@ CELL = 66  # pixels of a face in a grid, with its white edge
 
 def read_grid(path, rows, columns=8):
     """Return the upper left faces of a picture by `Run.save_grid`, without title: uint8 (66 rows, 66 columns, 3)."""
-    picture = np.asarray(Image.open(path).convert("RGB"))[shared_run.TITLE_HEIGHT :]
+    picture = np.asarray(Image.open(path).convert("RGB"))[shared_figures.TITLE_HEIGHT :]
     return picture[::2, ::2][: CELL * rows, : CELL * columns]  # every pixel is a square of four
 
 
 def finished_grids(folder):
-    """Return `shared_run.sample_grids` of a run.
+    """Return the paths of a run's sample grids, from the untrained model's to the last epoch's.
 
     Raises:
         InputError: the run is not there, or has not ended.
     """
-    grids = shared_run.sample_grids(folder)
+    grids = list(epoch_files(folder / "samples").values())
     if not grids or not (folder / "results.json").exists():
-        raise shared_data.InputError(f"{folder}: not the folder of a finished run with samples.")
+        raise InputError(f"{folder}: not the folder of a finished run with samples.")
     return grids
 
 
@@ -72,19 +76,19 @@ def save_jpeg(name, picture):
     Image.fromarray(picture).save(ASSETS / name, quality=85, optimize=True)
 
 
-def draw_faces(runs):
-    """Draw samples and interpolations of the VAEs and the GANs (report: figures 1-4 and 6-9)."""
+def save_faces(runs):
+    """Save samples and interpolations of the VAEs and the GANs (report: figures 1-4 and 6-9)."""
     for name in VAES + GANS:
         grids = finished_grids(runs / name)
         first_over_last = np.concatenate([read_grid(grids[0], rows=1), read_grid(grids[-1], rows=4)])
-        save_jpeg(f"{name}_samples.jpg", first_over_last)
+        save_jpeg(f"{name}.jpg", first_over_last)
     for kind, names in (("VAE", VAES), ("GAN", GANS)):
         strips = [read_grid(runs / name / "interpolation.png", rows=1, columns=9) for name in names]
         save_jpeg(f"{kind}_interpolations.jpg", np.concatenate(strips))
 
 
-def animate(runs):
-    """Draw the training of a VAE, of a GAN, and of text to images, at epochs spread evenly over it."""
+def save_animations(runs):
+    """Save the training of a VAE, of a GAN, and of text to images, at epochs spread evenly over it."""
 
     def spread(folder):
         grids = finished_grids(folder)
@@ -92,14 +96,14 @@ def animate(runs):
 
     for name in (VAES[0], GANS[0]):
         frames = [Image.fromarray(read_grid(path, rows=2)) for path in spread(runs / name)]
-        shared_run.write_gif(ASSETS / f"{name}_training.gif", frames)
+        shared_figures.save_gif(ASSETS / f"{name}_training.gif", frames)
     paths = spread(runs / "A2_RNNs_text2image_long" / "encoders1_decoders1_units512")
     frames = [Image.open(path).convert("RGB").reduce(2) for path in paths]
-    shared_run.write_gif(ASSETS / "text2image_training.gif", frames)
+    shared_figures.save_gif(ASSETS / "text2image_training.gif", frames)
 
 
-def draw_spreads(runs):
-    """Draw samples from N(0, I) and from a sixth of it, at beta 8 and at beta 1, two rows a latent dimension."""
+def save_spreads(runs):
+    """Save samples from N(0, I) and from a sixth of it, at beta 8 and at beta 1, two rows a latent dimension."""
     for beta in (8, 1):
         folders = [runs / f"{name}_beta{beta}" for name in VAES]
         wide = [read_grid(finished_grids(folder)[-1], rows=2) for folder in folders]
@@ -108,8 +112,8 @@ def draw_spreads(runs):
         save_jpeg(f"VAE_beta{beta}_samples_narrow.jpg", np.concatenate(narrow))
 
 
-def draw_stand_ins(runs):
-    """Draw what the first command reads and makes: drawn faces over their reconstructions, and samples."""
+def save_stand_ins(runs):
+    """Save what the first command reads and makes: drawn faces over their reconstructions, and samples."""
     folder = runs / f"{VAES[0]}_drawn"
     save_jpeg("drawn_faces_reconstructed.jpg", read_grid(folder / "reconstructions.png", rows=2))
     save_jpeg("drawn_faces_samples.jpg", read_grid(finished_grids(folder)[-1], rows=2))
@@ -128,11 +132,11 @@ def solve(runs, mnist):
     _, digits, _ = shared_data.find_digits(mnist, seed=0)
     query = shared_blocks.to_tokens([EXPRESSION.rjust(shared_blocks.QUERY_LENGTH)])
     one_hot = shared_blocks.to_one_hot(query)
-    glyphs = shared_blocks.GlyphBank(*digits, seed=[0, 1]).draw(query, np.random.default_rng(0))  # the test's bank
+    glyphs = shared_blocks.GlyphBank(*digits, seed=[0, 1]).pick(query, np.random.default_rng(0))  # the test's bank
 
     def answer(part, inputs):
         model = keras.saving.load_model(runs / part / "model.keras", compile=False)
-        return shared_run.predict(model, inputs)
+        return predict(model, inputs)
 
     as_text, from_pictures = (
         shared_blocks.to_texts(answer(f"task2_txt2txtimg2txt/{part}", inputs).argmax(-1))[0].strip()
@@ -146,9 +150,9 @@ def solve(runs, mnist):
     ]
 
 
-def draw_banner(runs, solved):
-    """Draw faces of a VAE and of a GAN, and the rows of `solve`, side by side."""
-    figure = Figure(figsize=(12.8, 3.1), dpi=shared_run.DPI)
+def save_banner(runs, solved):
+    """Save faces of a VAE and of a GAN, and the rows of `solve`, side by side."""
+    figure = Figure(figsize=(12.8, 3.1), dpi=shared_figures.DPI)
     for left, name, title in ((0.005, VAES[0], "faces from a VAE"), (0.27, GANS[0], "faces from a GAN")):
         axes = figure.add_axes((left, 0.02, 0.255, 0.88))
         axes.imshow(read_grid(finished_grids(runs / name)[-1], rows=3, columns=4))
@@ -175,18 +179,18 @@ def main(argv=None):
     Raises:
         InputError: a run is missing or has not ended; as `shared_data.find_digits`.
     """
-    parser = shared_run.OneLineParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, default=shared_run.RUNS_DIR, help="folder of the run folders")
+    parser = OneLineParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=RUNS_DIR, help="folder of the run folders")
     parser.add_argument("--mnist", help="MNIST as .npz file (keras.datasets, else drawn digits)")
     args = parser.parse_args(argv)
     for asset, path in COPIES.items():
         shutil.copy(args.runs / path, ASSETS / asset)
-    draw_faces(args.runs)
-    animate(args.runs)
-    draw_spreads(args.runs)
-    draw_stand_ins(args.runs)
-    draw_banner(args.runs, solve(args.runs, args.mnist))
+    save_faces(args.runs)
+    save_animations(args.runs)
+    save_spreads(args.runs)
+    save_stand_ins(args.runs)
+    save_banner(args.runs, solve(args.runs, args.mnist))
 
 
 if __name__ == "__main__":
-    shared_run.run_script(main, resumable=False)
+    run_script(main, resumable=False)

@@ -1,8 +1,8 @@
-"""The README's tables of results, made from `assets/results.csv`, in which every number has a row.
+"""The README's gallery and tables, made from `assets/results.csv`, in which every number has a row.
 
-    python results_tables.py                                      # write the README's tables anew
-    python results_tables.py --add runs/VAE_filter64_latent32 --setting "latent 32" --machine "two cores"
-                             --command "python VAE_filter64_latent32.py"      # take the numbers of a run in first
+    python -m maintenance.tables                                      # write gallery and tables anew
+    python -m maintenance.tables --add runs/VAE_filter64_latent32 --setting "latent 32" --machine "two cores"
+                                 --command "python VAE_filter64_latent32.py"      # take the numbers of a run in first
 
 A run that is added again under the same setting, seed and backend replaces what was there; runs of one setting with
 several seeds are shown as mean ± standard deviation. In the README a table stands between two comments; the first says
@@ -10,9 +10,13 @@ which rows, by a pattern for script and setting, and which columns it has, by na
 
     <!-- table: VAE_filter64_latent* | setting = latent dimension; val_loss = held-out loss; seconds = time, s -->
     <!-- end of table -->
+
+The gallery, between `<!-- gallery -->` and `<!-- end of gallery -->`, has an entry for each script: the first line of
+its docstring, its picture `assets/<script>.*`, and the number that `--headline` chose, which fits the picture.
 """
 
 import argparse
+import ast
 import csv
 import math
 import re
@@ -20,10 +24,11 @@ import statistics
 from fnmatch import fnmatch
 from pathlib import Path
 
-import shared_run
-from shared_data import written_whole
+from shared_command_line import OneLineParser, run_script
+from shared_files import read_history, read_json, write_table
+from shared_run import sources
 
-ROOT = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "assets" / "results.csv"
 FIELDS = (
@@ -39,10 +44,12 @@ FIELDS = (
     "machine",
     "seconds",
     "command",
+    "headline",
 )
 NOT_METRICS = {"epochs", "epochs_asked", "seconds"}
 WHOLE_ANSWERS = ("val_exact_match", "answer_accuracy")  # columns of a history: the share of answers that are right
 MILESTONES = {"epochs_to_tenth": 0.1, "epochs_to_half": 0.5}  # metrics: the first epoch after which so many are right
+GALLERY = re.compile(r"(<!-- gallery -->\n).*?(<!-- end of gallery -->)", re.DOTALL)
 TABLE = re.compile(r"(<!-- table: (.+?) \| (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 COUNTS = {"active_units", "parameters", *MILESTONES}
 
@@ -55,7 +62,7 @@ def read_results():
         return list(csv.DictReader(file))
 
 
-def add_run(folder, setting, machine, command, report):
+def add_run(folder, setting, machine, command, report, headline=None):
     """Put the numbers of a finished run, or of a part of one, into `results.csv`.
 
     Args:
@@ -64,18 +71,20 @@ def add_run(folder, setting, machine, command, report):
         machine: that it ran on.
         command: that repeats it.
         report: {metric: the report's value}.
+        headline: metric that the gallery shows of this script from now on, or None.
 
     Raises:
         InputError: a file of the run is damaged.
     """
-    run = folder if "script" in shared_run.read_json(folder / "settings.json") else folder.parent
-    settings, results = (shared_run.read_json(path) for path in (run / "settings.json", folder / "results.json"))
+    run = folder if "script" in read_json(folder / "settings.json") else folder.parent
+    settings, results = (read_json(path) for path in (run / "settings.json", folder / "results.json"))
     put(
         {metric: value for metric, value in results.items() if metric not in NOT_METRICS} | milestones(folder),
         report,
+        headline,
         script=settings["script"],
         setting=setting,
-        data=shared_run.read_sources([folder]),
+        data=sources([folder]),
         epochs=results["epochs"],
         seed=settings["arguments"]["seed"],
         backend=settings["backend"],
@@ -91,7 +100,7 @@ def milestones(folder):
     Raises:
         InputError: the history is damaged.
     """
-    history = shared_run.read_history(folder / "history.csv")
+    history = read_history(folder / "history.csv")
     shares = next((history[name] for name in WHOLE_ANSWERS if name in history), [])
     first = {
         metric: next((row for row, share in enumerate(shares) if share >= low), None)
@@ -100,32 +109,34 @@ def milestones(folder):
     return {metric: row + 1 for metric, row in first.items() if row is not None}
 
 
-def put(numbers, report=None, **fields):
+def put(numbers, report=None, headline=None, **fields):
     """Put numbers into `results.csv`, in place of those of the same script, setting, seed and backend.
 
     Args:
         numbers: {metric: value}; whole numbers are written in full, others with six digits.
         report: {metric: the report's value}, or None.
+        headline: as for `add_run`.
         fields: the other FIELDS, which say where the numbers come from.
     """
     key = {name: str(fields[name]) for name in ("script", "setting", "seed", "backend")}
+    rows = read_results()
+    old = [index for index, row in enumerate(rows) if key.items() <= row.items()]
+    headline = headline or next((rows[index]["metric"] for index in old if rows[index]["headline"]), None)
+    if headline:
+        rows = [row | {"headline": ""} if row["script"] == key["script"] else row for row in rows]
     new = [
         {
             **fields,
             "metric": metric,
             "value": str(value) if isinstance(value, int) else f"{value:.6g}",
             "report": (report or {}).get(metric, ""),
+            "headline": "yes" if metric == headline else "",
         }
         for metric, value in numbers.items()
     ]
-    rows = read_results()
-    old = [index for index, row in enumerate(rows) if key.items() <= row.items()]
     rows = [row for index, row in enumerate(rows) if index not in old]
     place = old[0] if old else len(rows)
-    with written_whole(RESULTS) as unfinished, open(unfinished, "w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*rows[:place], *new, *rows[place:]])
+    write_table(RESULTS, [*rows[:place], *new, *rows[place:]], FIELDS)
 
 
 def render(rows, pattern, columns):
@@ -134,8 +145,7 @@ def render(rows, pattern, columns):
     Args:
         rows: as from `read_results`.
         pattern: as for `fnmatch`.
-        columns: {name: heading}; a name is a field, a metric, "<metric> report" for the report's value of it, or
-            "picture" for the script's samples in assets/.
+        columns: {name: heading}; a name is a field, a metric, or "<metric> report" for the report's value of it.
 
     Returns:
         str: a metric is the mean over the seeds, on the backend of the first, with the standard deviation where
@@ -154,8 +164,6 @@ def render(rows, pattern, columns):
 def cell(run, column):
     """Return the text of one cell: `run` holds, by metric, the rows of the seeds of a setting."""
     anything = next(iter(run.values()))[0]
-    if column == "picture":
-        return f"![Samples of {anything['script']}](assets/{anything['script']}_samples.jpg)"
     if column == "command":
         return f"`{anything['command']}`"
     if column in FIELDS:
@@ -182,15 +190,40 @@ def decimals(metric, value):
     return 1 if value >= 10 else 4
 
 
+def gallery(rows):
+    """Return the Markdown of the gallery: an entry for each experiment that has a headline, in their order."""
+    return "\n".join(gallery_entry(rows, row) for row in rows if row["headline"])
+
+
+def gallery_entry(rows, headline):
+    """Return a script's entry: caption, command, the mean of the rows that are like `headline`, picture."""
+    same = ("script", "setting", "metric")
+    script, setting, metric = (headline[name] for name in same)
+    caption = ast.get_docstring(ast.parse((ROOT / f"{script}.py").read_text(encoding="utf-8"))).splitlines()[0]
+    run = {metric: [row for row in rows if all(row[name] == headline[name] for name in same)]}
+    report = cell(run, f"{metric} report")
+    number = cell(run, metric) + (f" (report: {report})" if report else "")
+    return (
+        f"**{caption}** `{headline['command']}`: {metric} {number}; {setting}, {headline['data']}, "
+        f"{headline['epochs']} epochs.\n\n![{caption}](assets/{picture_of(script)})\n"
+    )
+
+
+def picture_of(script):
+    """Return the name of the one picture in assets/ that is named after a script."""
+    (path,) = (path for path in RESULTS.parent.glob(f"{script}.*") if path.suffix in (".jpg", ".png", ".gif"))
+    return path.name
+
+
 def with_tables(text):
-    """Return the README's text with every table made from `results.csv`."""
+    """Return the README's text with gallery and every table made from `results.csv`."""
     rows = read_results()
 
     def fill(match):
         columns = dict(column.strip().split(" = ") for column in match[3].split(";"))
         return match[1] + render(rows, match[2], columns) + match[4]
 
-    return TABLE.sub(fill, text)
+    return GALLERY.sub(lambda match: match[1] + gallery(rows) + match[2], TABLE.sub(fill, text))
 
 
 def report_value(text):
@@ -203,13 +236,14 @@ def report_value(text):
 
 def main(argv=None):
     """Add a run if one is named, and write the README's tables."""
-    parser = shared_run.OneLineParser(description=__doc__)
+    parser = OneLineParser(description=__doc__)
     parser.add_argument(
         "--add", type=Path, metavar="FOLDER", help="run folder, or part of one, whose numbers to take in"
     )
     parser.add_argument("--setting", help="what tells this run from others of its script")
     parser.add_argument("--machine", help="what it ran on")
     parser.add_argument("--command", help="what repeats it")
+    parser.add_argument("--headline", metavar="METRIC", help="the number that the gallery shows")
     parser.add_argument(
         "--report", type=report_value, nargs="*", default=[], metavar="METRIC=VALUE", help="the report's numbers"
     )
@@ -217,9 +251,9 @@ def main(argv=None):
     if args.add:
         if not (args.setting and args.machine and args.command):
             parser.error("--add needs --setting, --machine and --command")
-        add_run(args.add, args.setting, args.machine, args.command, dict(args.report))
+        add_run(args.add, args.setting, args.machine, args.command, dict(args.report), args.headline)
     README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    shared_run.run_script(main, resumable=False)
+    run_script(main, resumable=False)

@@ -1,9 +1,9 @@
 """Time of a training step of every model beside plain Keras and plain PyTorch; prints Markdown tables.
 
-    python benchmarks/speed.py                   # all, some ten minutes on two cores
-    python benchmarks/speed.py gan text          # only these; --help lists the names
-    python benchmarks/speed.py --rounds 3        # fewer repetitions
-    python benchmarks/speed.py --keep "two cores of an AMD EPYC"    # put the numbers into assets/results.csv as well
+    python -m maintenance.speed                   # all, some ten minutes on two cores
+    python -m maintenance.speed gan text          # only these; --help lists the names
+    python -m maintenance.speed --rounds 3        # fewer repetitions
+    python -m maintenance.speed --keep "two cores of an AMD EPYC"    # put the numbers into assets/results.csv as well
 
 What stands in one row is measured in one run, in turn, so that a machine that slows down slows all of it; the numbers
 are medians over the rounds, with the fastest behind them, and everything is compiled before. Last in the brackets is
@@ -15,32 +15,30 @@ installed.
 import io
 import os
 import statistics
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from math import prod
-from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
 from keras import layers
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import A2_RNNs_text2image as text2image_script
 import GAN_filter128_latent256 as gan_script
-import results_tables
 import shared_blocks
 import shared_data
-import shared_run
 import task2_txt2txtimg2txt as arithmetic_script
 import VAE_filter64_latent32 as vae_script
+from maintenance import tables
+from shared_command_line import OneLineParser, positive
+from shared_drawings import draw_digits, draw_faces
+from shared_training import Batches, fast_lstm, fast_precision
 
 try:
-    import in_pytorch
+    from maintenance import in_pytorch
 except ModuleNotFoundError:
     in_pytorch = None
 
@@ -95,8 +93,8 @@ def training_operations(batch_size, *models):
 
 def vae_contest(filters, batch_size, precision, steps):
     """Return the contest of a VAE with so many filters."""
-    images = shared_data.draw_faces(steps * batch_size, vae_script.IMAGE_SIZE, seed=0)
-    batches = shared_run.Batches((images,), np.arange(len(images)), batch_size)
+    images = draw_faces(steps * batch_size, vae_script.IMAGE_SIZE, seed=0)
+    batches = Batches((images,), np.arange(len(images)), batch_size)
 
     def build(precision):
         vae_script.FILTERS, vae_script.PRECISION = filters, precision
@@ -118,8 +116,8 @@ def vae_contest(filters, batch_size, precision, steps):
 def gan_contest(steps):
     """Return the contest of the GAN."""
     whole, half = gan_script.BATCH_SIZE, gan_script.BATCH_SIZE // 2
-    images = shared_data.draw_faces(steps * whole, gan_script.IMAGE_SIZE, seed=0)
-    batches = shared_run.Batches((images,), np.arange(len(images)), whole)
+    images = draw_faces(steps * whole, gan_script.IMAGE_SIZE, seed=0)
+    batches = Batches((images,), np.arange(len(images)), whole)
     gan = gan_script.GAN(gan_script.build_generator(), gan_script.build_discriminator(), seed=0)
     gan.compile(optimizer=gan_adam())
     step = two_steps(images[:whole], half)
@@ -180,10 +178,10 @@ def lstm_contest(name, build, compile_model, options, batches, torch_step):
         build: function that returns the model.
         compile_model: function (model, **options) that compiles it.
         options: of the script's own compilation.
-        batches: `shared_run.Batches` of the script.
+        batches: `shared_training.Batches` of the script.
         torch_step: function (x, y, batch_size) that returns a function that makes an epoch in PyTorch, or None.
     """
-    x, y = map(np.concatenate, zip(*(batches[index] for index in range(len(batches))), strict=True))
+    x, y = batches.all()
     ours, plain = build(), rolled(build())
     compile_model(ours, **options)
     compile_model(plain)
@@ -210,7 +208,7 @@ def rolled(model):
 def expressions(count):
     """Return the tokens of `count` random expressions, their rows, and a bank of drawn glyphs."""
     queries, answers = shared_blocks.sample_expressions(count, seed=0)
-    bank = shared_blocks.GlyphBank(*shared_data.draw_digits(1_000, seed=0), seed=0)
+    bank = shared_blocks.GlyphBank(*draw_digits(1_000, seed=0), seed=0)
     return queries, answers, np.arange(count), bank
 
 
@@ -222,8 +220,8 @@ def text_contest():
         "text to text",
         arithmetic_script.build_text_model,
         arithmetic_script.compile_model,
-        shared_blocks.fast_lstm(arithmetic_script.STEPS_PER_EXECUTION),
-        shared_run.Batches((queries, answers), rows, size, arithmetic_script.to_one_hot_batch),
+        fast_lstm(arithmetic_script.STEPS_PER_EXECUTION),
+        Batches((queries, answers), rows, size, arithmetic_script.to_one_hot_batch),
         in_pytorch and in_pytorch.text_epoch,
     )
 
@@ -238,7 +236,7 @@ def image_contest(name, steps):
         lambda: getattr(arithmetic_script, f"build_{name}_model")(augmented=False),
         arithmetic_script.compile_model,
         {},
-        shared_run.Batches((queries, answers), rows, size, arithmetic_script.draw_from(bank)),
+        Batches((queries, answers), rows, size, arithmetic_script.in_glyphs_of(bank)),
         in_pytorch and getattr(in_pytorch, f"{name}_epoch"),
     )
 
@@ -256,14 +254,14 @@ def text2image_contest():
         f"text to image, {'/'.join(map(str, configuration))}",
         lambda: text2image_script.build_model(*configuration),
         compile_model,
-        shared_blocks.fast_lstm(text2image_script.STEPS_PER_EXECUTION),
-        shared_run.Batches((queries, answers), rows, size, text2image_script.draw_from(bank)),
+        fast_lstm(text2image_script.STEPS_PER_EXECUTION),
+        Batches((queries, answers), rows, size, text2image_script.in_glyphs_of(bank)),
         in_pytorch and in_pytorch.text2image_epoch,
     )
 
 
 def generator_contest():
-    """Return the contest of drawing all queries as pictures."""
+    """Return the contest of picking glyphs for all queries."""
     queries, _, _, bank = expressions(20_000)
     rng = np.random.default_rng(0)
 
@@ -271,13 +269,13 @@ def generator_contest():
         for query in queries:
             np.stack([bank.glyphs[bank.starts[token] + rng.integers(bank.counts[token])] for token in query])
 
-    return Contest("drawing all 20,000 queries", lambda: bank.draw(queries, rng), ("one by one", one_by_one))
+    return Contest("picking glyphs for all 20,000 queries", lambda: bank.pick(queries, rng), ("one by one", one_by_one))
 
 
 def conversion_contest():
     """Return the contest of converting a folder of JPEG files of CelebA's size."""
     folder = tempfile.TemporaryDirectory()
-    for index, face in enumerate(shared_data.draw_faces(PICTURES, CELEBA_SHAPE[0], seed=0)):
+    for index, face in enumerate(draw_faces(PICTURES, CELEBA_SHAPE[0], seed=0)):
         cv2.imwrite(f"{folder.name}/{index:04d}.jpg", face[:, : CELEBA_SHAPE[1]])
     files = shared_data.list_images(folder.name)
 
@@ -294,7 +292,7 @@ def conversion_contest():
 
 CONTESTS = {
     "vae": lambda: vae_contest(64, 8, vae_script.PRECISION, steps=24),
-    "vae128": lambda: vae_contest(128, 64, shared_blocks.fast_precision(), steps=3),
+    "vae128": lambda: vae_contest(128, 64, fast_precision(), steps=3),
     "gan": lambda: gan_contest(steps=3),
     "text": text_contest,
     "flatten": lambda: image_contest("flatten", steps=25),
@@ -349,7 +347,7 @@ def numbers_of(contest, rounds):
 
 def show(milliseconds):
     """Return milliseconds as the README shows them."""
-    return f"{milliseconds:,.{results_tables.decimals('ms_', milliseconds)}f}"
+    return f"{milliseconds:,.{tables.decimals('ms_', milliseconds)}f}"
 
 
 def row(contest, numbers):
@@ -366,10 +364,10 @@ def row(contest, numbers):
 
 def main(argv=None):
     """Print the table of the contests that are asked for, and put it into `results.csv` if that is asked for."""
-    parser = shared_run.OneLineParser(description=__doc__)
+    parser = OneLineParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=[], help=f"any of {', '.join(CONTESTS)}")
-    parser.add_argument("--rounds", type=shared_run.positive, default=9, help="repetitions (%(default)s)")
-    parser.add_argument("--keep", metavar="MACHINE", help="put them into assets/results.csv, for results_tables.py")
+    parser.add_argument("--rounds", type=positive, default=9, help="repetitions (%(default)s)")
+    parser.add_argument("--keep", metavar="MACHINE", help="put them into assets/results.csv, for `maintenance.tables`")
     args = parser.parse_args(argv)
     if unknown := set(args.names) - set(CONTESTS):
         parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(CONTESTS)}")
@@ -384,9 +382,9 @@ def main(argv=None):
         numbers = numbers_of(contest, args.rounds)
         print(row(contest, numbers), flush=True)
         if args.keep:
-            results_tables.put(
+            tables.put(
                 numbers,
-                script="benchmarks/speed",
+                script="maintenance/speed",
                 setting=contest.name,
                 data="drawn",
                 epochs=0,
@@ -394,7 +392,7 @@ def main(argv=None):
                 backend=keras.backend.backend(),
                 machine=args.keep,
                 seconds=0,
-                command=f"python benchmarks/speed.py {name} --rounds {args.rounds}",
+                command=f"python -m maintenance.speed {name} --rounds {args.rounds}",
             )
 
 

@@ -1,0 +1,96 @@
+"""The command line of every script: its flags, and errors that are one line."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from shared_files import InputError
+
+GO_ON = "A run that had begun goes on with the same command and --resume."
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An `ArgumentParser` that answers wrong use with one line and status 2, and leaves its description as it is."""
+
+    def __init__(self, **options):
+        """Take what `ArgumentParser` takes."""
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        self.add_argument("--traceback", action="store_true", help="show where in the code an error came from")
+
+    def error(self, message):
+        """Print the line and leave."""
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the flags)\n")
+
+
+def parser(experiment, data_flag, unit="pictures"):
+    """Return a parser with the flags that all scripts share.
+
+    Args:
+        experiment: the script's `globals()`: its docstring is the help, its constants EPOCHS, BATCH_SIZE and LIMIT are
+            the defaults.
+        data_flag: pair of the flag that names the data and its help, such as `shared_data.PICTURES_FLAG`.
+        unit: what batch size and limit count.
+    """
+    script = Path(experiment["__file__"])
+    epochs, batch_size, limit = (experiment[name] for name in ("EPOCHS", "BATCH_SIZE", "LIMIT"))
+    flags = OneLineParser(prog=script.name, description=experiment["__doc__"])
+    flags.add_argument(data_flag[0], help=data_flag[1])
+    flags.add_argument("--epochs", type=positive, default=epochs, help="passes over the training set (%(default)s)")
+    flags.add_argument("--batch-size", type=positive, default=batch_size, help=f"{unit} per step (%(default)s)")
+    flags.add_argument("--limit", type=positive, default=limit, help=f"use at most so many {unit} (%(default)s)")
+    flags.add_argument("--out", help=f"run folder (runs/{script.stem}/, or the next runs/{script.stem}_N/)")
+    flags.add_argument("--seed", type=number_32_bit, default=0, help="seed of everything random (%(default)s)")
+    flags.add_argument("--resume", action="store_true", help="go on with the newest run, or --out's, where it ended")
+    flags.add_argument("--distribute", action="store_true", help="share batches out to all devices (JAX backend)")
+    flags.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard as well")
+    return flags
+
+
+def positive(text):
+    """Return the whole number above 0 that a flag's value stands for; anything else is argparse's error."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
+
+
+def number_32_bit(text):
+    """Return the whole number, 0 to 2**32 - 1, that a flag's value stands for; anything else is argparse's error."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def fraction(text):
+    """Return the number above 0 and below 1 that a flag's value stands for; anything else is argparse's error."""
+    if not 0 < float(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share above 0 and below 1")
+    return float(text)
+
+
+def run_script(main, resumable=True):
+    """Call a script's `main()`; answer what the user can mend, and Ctrl-C, with one line instead of a traceback.
+
+    To what the user can mend belongs what the operating system refuses, such as space on a full disk. Since that can
+    also be a mistake in the code, `--traceback` on the command line shows where it came from.
+
+    Args:
+        main: function without required arguments.
+        resumable: whether the script knows `--resume`.
+    """
+    how_to_go_on = GO_ON if resumable else ""
+    script = Path(sys.argv[0]).name
+    try:
+        main()
+    except (InputError, OSError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        text = " ".join(str(error).split())
+        if isinstance(error, OSError):
+            where = f"{error.filename}: " if error.filename else ""
+            text = f"{where}{os.strerror(error.errno) if error.errno else text}. {how_to_go_on}"
+        print(f"{script}: error: {text}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"\n{script}: stopped. {how_to_go_on}", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,138 @@
+"""Pictures out: values mapped to 0..255 and back, grids, captions, curves, animations, and how sharp a picture is."""
+
+from math import ceil
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+DPI = 100  # dots per inch of every figure
+TITLE_HEIGHT = 28  # pixels above a picture
+
+
+def to_uint8(images, low, high):
+    """Map pictures from [low, high] to 0..255 exactly, rounding to the nearest; what lies outside is clipped.
+
+    Args:
+        images: float (..., height, width, channels) of any backend.
+        low: value that becomes 0.
+        high: value that becomes 255.
+
+    Returns:
+        uint8 NumPy array of the same shape.
+    """
+    images = keras.ops.convert_to_numpy(images).astype(np.float32)
+    return np.clip(np.rint((images - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
+
+
+def to_unit(images):
+    """Map NumPy pictures from 0..255 to float32 in [0, 1]; the inverse of `to_uint8(..., low=0, high=1)`."""
+    return images.astype(np.float32) / 255
+
+
+def to_rgb(images):
+    """Return uint8 pictures (count, height, width[, 1 or 3]) as (count, height, width, 3); grey stays grey."""
+    if images.ndim == 3:
+        images = images[..., None]
+    return np.broadcast_to(images, (*images.shape[:3], 3))
+
+
+def sharpness(images):
+    """Return the mean over pictures of the variance of the Laplacian of their grey values: low where they are blurred.
+
+    Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", 2000.
+
+    Args:
+        images: uint8 (count, height, width, 3).
+
+    Returns:
+        float, in squared grey values; 0 for a picture of one colour.
+    """
+    grey = images.mean(axis=-1, dtype=np.float32)
+    neighbours = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
+    return float(np.var(neighbours - 4 * grey[:, 1:-1, 1:-1], axis=(1, 2)).mean())
+
+
+def tile(images, columns):
+    """Return uint8 pictures, as `to_rgb` takes them, as one, row by row, two white pixels between them."""
+    images = np.pad(to_rgb(images), ((0, -len(images) % columns), (1, 1), (1, 1), (0, 0)), constant_values=255)
+    rows = len(images) // columns
+    _, height, width, channels = images.shape
+    return images.reshape(rows, columns, height, width, channels).swapaxes(1, 2).reshape(rows * height, -1, channels)
+
+
+def save_grid(path, images, title, columns, zoom=2):
+    """Write uint8 pictures, as `to_rgb` takes them, row by row below a title, a pixel as `zoom` x `zoom` dots."""
+    picture = tile(images, columns)
+    height, width = picture.shape[0] * zoom, picture.shape[1] * zoom
+    figure = Figure(figsize=(width / DPI, (height + TITLE_HEIGHT) / DPI), dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, height / (height + TITLE_HEIGHT)))
+    axes.imshow(picture, interpolation="nearest", aspect="auto")
+    axes.axis("off")
+    figure.text(0.5, 1 - TITLE_HEIGHT / 2 / (height + TITLE_HEIGHT), title, ha="center", va="center", fontsize=9)
+    figure.savefig(path)
+
+
+def save_captioned(path, pictures, captions, title, columns):
+    """Write grey pictures with a caption each.
+
+    Args:
+        path: file to write.
+        pictures: uint8 (count, height, width), 0..255.
+        captions: pairs of the text over a picture and whether what it says is right, which colours it.
+        title: of the figure.
+        columns: pictures in a row.
+    """
+    count, height, width = pictures.shape
+    rows = ceil(count / columns)
+    size = (4 * columns, rows * (4 * height / width + 0.35) + 0.4)
+    figure = Figure(figsize=size, dpi=DPI / 2, layout="constrained")
+    figure.suptitle(title, fontsize=14)
+    for index, (picture, (text, right)) in enumerate(zip(pictures, captions, strict=True)):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(text, fontsize=14, color="tab:green" if right else "tab:red")
+        axes.axis("off")
+    figure.savefig(path)
+
+
+def save_curves(path, histories, panels, title):
+    """Write curves of one or more histories over the epochs, a panel for each group of columns.
+
+    Args:
+        path: file to write.
+        histories: {label: history as from `shared_files.read_history`}.
+        panels: {panel's title: names of its columns}; the held-out `val_` twin of a column is dashed.
+        title: of the figure.
+    """
+    columns_wide = min(4, len(panels))
+    rows = ceil(len(panels) / columns_wide)
+    figure = Figure(figsize=(4.5 * columns_wide, 3.5 * rows + 0.3), dpi=DPI, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    alone = len(histories) == 1
+    for index, (heading, columns) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns_wide, index + 1)
+        for label, history in histories.items():
+            epochs = history["epoch"]
+            marker = "." if len(epochs) < 20 else None
+            for column in columns:
+                (line,) = axes.plot(epochs, history[column], marker=marker, label=column if alone else label)
+                if f"val_{column}" in history:
+                    held_out = f"{column}, held out" if alone else None
+                    axes.plot(epochs, history[f"val_{column}"], "--", color=line.get_color(), label=held_out)
+        axes.set(title=heading, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        if alone:
+            axes.legend(fontsize=8)
+    if not alone:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=8)
+    figure.savefig(path)
+
+
+def save_gif(path, pictures):
+    """Write PIL pictures of one size as an endless animation, four a second, the last for two."""
+    first, *others = [picture.quantize(128) for picture in pictures]
+    durations = [250] * len(others) + [2000]  # milliseconds
+    first.save(path, save_all=True, append_images=others, duration=durations, loop=0)

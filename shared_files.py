@@ -1,0 +1,166 @@
+"""Files that are whole or not there, what tells contents apart, and the error that a user reads as one line."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import secrets
+import tempfile
+from contextlib import contextmanager
+
+import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+class InputError(Exception):
+    """Something that the user can mend; its text is the one line that says what and how."""
+
+
+def make_folder(folder):
+    """Make a folder and those above it; raise `InputError` if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}).") from error
+
+
+def claim(folder, name):
+    """Make a folder, and the file `name` in it, if it is empty; say whether it was.
+
+    That is one step: of two processes that want the same folder one gets it.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    make_folder(folder)
+    if any(folder.iterdir()):
+        return False
+    try:
+        (folder / name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def lock(folder):
+    """Keep other processes out of `folder` until this one ends, even if it is killed, or closes what is returned.
+
+    Nobody is kept out on Windows, and on network disks that know no locks.
+
+    Returns:
+        The open file `lock` of the folder.
+
+    Raises:
+        InputError: another process has the lock.
+    """
+    file = open(folder / "lock", "w")  # noqa: SIM115, it stays open
+    try:
+        if fcntl is not None:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        raise InputError(f"{folder}: another process is at work in this folder.") from error
+    except OSError:
+        pass
+    return file
+
+
+@contextmanager
+def written_whole(path):
+    """Give another path to write to, and rename it to `path` in the end: nobody, at no moment, finds half a file."""
+    unfinished = path.with_name(f"unfinished_{secrets.token_hex(4)}_{path.name}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_json(path, content):
+    """Write `content` as indented JSON; paths and other objects become text."""
+    with written_whole(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=2, default=str) + "\n")
+
+
+def read_json(path, *keys):
+    """Return the dict in a JSON file; raise `InputError` if it is damaged or has not all the `keys`."""
+    try:
+        content = json.loads(path.read_text())
+        missing = [key for key in keys if key not in content]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: is damaged ({error}).") from error
+    if missing:
+        raise InputError(f"{path}: is damaged (has no {missing[0]}).")
+    return content
+
+
+def write_table(path, rows, columns=()):
+    """Write dicts as the rows of a CSV file; its columns are `columns` and all others that a row has."""
+    columns = dict.fromkeys([*columns, *(name for row in rows for name in row)])
+    with written_whole(path) as unfinished, open(unfinished, "w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_history(path):
+    """Return the columns of a CSV file of numbers, such as a run's `history.csv`, as {name: list of float}.
+
+    A number that is missing is NaN. There are no columns where there is no file.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {name: [float(row[name] or "nan") for row in rows] for name in rows[0]} if rows else {}
+    except (csv.Error, TypeError, ValueError) as error:
+        raise InputError(f"{path}: is damaged ({error}).") from error
+
+
+def epoch_files(folder):
+    """Return {number: path} of the files `epoch_NNN.*` in a folder, in their order; from 1,000 on N has more digits."""
+    return dict(sorted((int(path.stem.removeprefix("epoch_")), path) for path in folder.glob("epoch_[0-9]*")))
+
+
+def write_arrays(path, **arrays):
+    """Write arrays to an `.npz` file.
+
+    Each has a CRC-32 in it, so that a damaged file is never taken for a whole one; HDF5, which Keras writes, has none,
+    and crashes the process on a full disk.
+    """
+    content = io.BytesIO()  # a zip archive on a full disk would complain once more when it is closed
+    np.savez(content, **arrays)
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(content.getbuffer())
+
+
+def read_arrays(path):
+    """Return the arrays of an `.npz` file as a dict, without unpickling; raise `InputError` if it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except Exception as error:  # nearly anything, of a damaged file
+        raise InputError(f"{path}: is damaged ({error}).") from error
+
+
+def digest(*parts):
+    """Return ten hexadecimal digits that stand for the given values."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:10]
+
+
+def fingerprint(*arrays):
+    """Return ten hexadecimal digits that stand for the contents of arrays, wherever they come from."""
+    content = hashlib.sha256()
+    for array in arrays:
+        content.update(f"{array.dtype} {array.shape}".encode())
+        content.update(np.ascontiguousarray(array))
+    return content.hexdigest()[:10]

@@ -1,0 +1,250 @@
+"""What `fit` is given: batches, callbacks, and the devices and precision to compute with."""
+
+import os
+import time
+from math import ceil
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from shared_files import InputError
+
+
+def fast_lstm(steps_per_execution):
+    """Return arguments of `compile` that make unrolled LSTMs fast: XLA, and several steps in one call of the graph.
+
+    Keras leaves XLA off on a CPU unless it is asked for. PyTorch makes one step at a time and takes minutes to compile.
+    """
+    if keras.backend.backend() == "torch":
+        return {}
+    return {"jit_compile": True, "steps_per_execution": steps_per_execution}
+
+
+def fast_precision():
+    """Return "mixed_bfloat16" if the processor has bf16 units, which make it faster, else "float32".
+
+    It asks the processor alone: for GPUs, and for machines that are not alike, set the precision by hand.
+    """
+    cpuinfo = Path("/proc/cpuinfo")  # Linux only; elsewhere nothing tells without a package of its own
+    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
+def distribute():
+    """Let every later batch go to all devices, of this machine or of all that the environment names.
+
+    The environment is `KERAS_DISTRIBUTION_JOB_ADDRESSES`, `..._NUM_PROCESSES` and `..._PROCESS_ID`, as
+    `keras.distribution.initialize` documents it. No model may have been built before.
+
+    Raises:
+        InputError: the backend is not JAX, the only one for which Keras can do it; the environment is incomplete; or
+            the processes have not the same number of devices each.
+    """
+    if keras.backend.backend() != "jax":
+        raise InputError("--distribute: needs the JAX backend (pip install jax, and set KERAS_BACKEND=jax).")
+    if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
+        try:
+            keras.distribution.initialize()
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise InputError(f"--distribute: the processes cannot be joined ({error}).") from error
+    # Batches gives each process its part.
+    keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
+    devices, processes, process = device_layout()
+    import jax  # an optional dependency
+
+    if jax.local_device_count() * processes != devices:
+        raise InputError("--distribute: every process must have the same number of devices.")
+    print(f"Batches are shared out to {devices} devices; this is process {process} of {processes}.")
+
+
+def device_layout():
+    """Return how many devices and how many processes a batch goes to, and the number of this process."""
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return 1, 1, 0
+    import jax  # an optional dependency, without which nothing is distributed
+
+    return distribution.device_mesh.devices.size, jax.process_count(), jax.process_index()
+
+
+def wait_for_all_processes():
+    """Return once every process of a distributed run has called this."""
+    if device_layout()[1] > 1:
+        from jax.experimental import multihost_utils  # an optional dependency
+
+        multihost_utils.sync_global_devices("all processes")
+
+
+def predict(model, inputs, batch_size=500):
+    """Return a model's outputs for an array, as NumPy, in every process all of them.
+
+    In a distributed run `Model.predict` would give each process its part, and not let it read that.
+    """
+    if device_layout()[0] == 1:
+        return model.predict(inputs, batch_size=batch_size, verbose=0)
+    batches = (inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size))
+    outputs = [keras.tree.map_structure(keras.ops.convert_to_numpy, model(batch)) for batch in batches]
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *outputs)
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of rows of arrays that may lie on disk; nothing is copied but the batch.
+
+    In a distributed run each process gets its part of every batch; one that the devices cannot share out evenly is
+    filled up with rows of its own.
+
+    Args:
+        arrays: tuple of arrays (count, ...), indexed by lists of row numbers.
+        rows: numbers of the rows that belong to this set.
+        batch_size: rows in a batch; the last one may be shorter.
+        transform: function (*batch of each array, rng) -> tuple for the model; None passes the batch as it is. `rng`
+            follows from the batch's number and, once `shuffle` has been called, from its seed and epoch: a training
+            set can be made anew each epoch, while a held-out set stays the same, with any seed.
+    """
+
+    def __init__(self, arrays, rows, batch_size, transform=None):
+        super().__init__()
+        self.arrays = arrays
+        self.rows = self.order = rows
+        self.batch_size = batch_size
+        self.transform = transform
+        self.key = (0, 0)
+
+    def __len__(self):
+        """Return the number of batches in an epoch."""
+        return ceil(len(self.rows) / self.batch_size)
+
+    def __getitem__(self, index):
+        """Return this process's part of batch `index` as a tuple."""
+        batch = self.whole(index)
+        devices, processes, process = device_layout()
+        if devices == 1:
+            return batch
+        rows = np.resize(np.arange(len(batch[0])), devices * ceil(len(batch[0]) / devices))
+        return tuple(part[np.split(rows, processes)[process]] for part in batch)
+
+    def whole(self, index):
+        """Return batch `index` of the current order as a tuple."""
+        start = index * self.batch_size
+        rows = self.order[start : start + self.batch_size]
+        batch = tuple(array[rows] for array in self.arrays)
+        if self.transform is None:
+            return batch
+        return self.transform(*batch, np.random.default_rng([*self.key, index]))
+
+    def all(self):
+        """Return all batches of the current order joined: a tuple of arrays."""
+        return tuple(map(np.concatenate, zip(*(self.whole(index) for index in range(len(self))), strict=True)))
+
+    def shuffle(self, seed, epoch):
+        """Put the rows in the order that belongs to `epoch`, and transform them as belongs to it."""
+        self.key = (seed, epoch + 1)
+        self.order = np.random.default_rng(self.key).permutation(self.rows)
+
+
+class SeedEachEpoch(keras.callbacks.Callback):
+    """Make all that is random in an epoch follow from seed and epoch, so that a resumed run repeats an unbroken one."""
+
+    def __init__(self, seed, batches):
+        """Take the run's seed and its training `Batches`."""
+        super().__init__()
+        self.seed = seed
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Order the batches and set the state of every `SeedGenerator` in the model."""
+        self.batches.shuffle(self.seed, epoch)
+        generators = [variable for variable in self.model.variables if variable.name == "seed_generator_state"]
+        for index, state in enumerate(generators):
+            state.assign(np.random.SeedSequence([self.seed, epoch, index]).generate_state(2))
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """End a run with an `InputError` after an epoch with a loss or a weight that is infinite or not a number.
+
+    Nothing is written of that epoch. `keras.callbacks.TerminateOnNaN` lets `fit` return as if all were well, and makes
+    a GPU wait after each batch; the mean loss of the epoch shows a NaN just as well. The weights are looked at because
+    the last step can have spoilt them, which no training loss shows.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Look at the losses and the weights."""
+        for name in ("loss", "val_loss"):
+            if not np.isfinite(logs.get(name, 0.0)):
+                raise InputError(f"The {name} is {logs[name]} in epoch {epoch + 1}; try a lower learning rate.")
+        if not all(bool(keras.ops.all(keras.ops.isfinite(weight))) for weight in self.model.weights):
+            raise InputError(f"A weight is no number after epoch {epoch + 1}; try a lower learning rate.")
+
+
+class Stopwatch(keras.callbacks.Callback):
+    """Log the seconds that each epoch took, validation included."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start the watch."""
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Add `seconds` to what the later callbacks see."""
+        logs["seconds"] = time.perf_counter() - self.start
+
+
+class Samples(keras.callbacks.Callback):
+    """Write `samples/epoch_000.png` before training and one picture more after each epoch."""
+
+    def __init__(self, save_samples):
+        """Take the function (name, text) that writes one."""
+        super().__init__()
+        self.save_samples = save_samples
+
+    def on_train_begin(self, logs=None):
+        """Write the samples of the untrained model, unless the run is a resumed one."""
+        if int(self.model.optimizer.iterations) == 0:
+            self.on_epoch_end(-1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Write the samples after `epoch`, which Keras counts from 0."""
+        self.save_samples(f"samples/epoch_{epoch + 1:03d}.png", f"samples after epoch {epoch + 1}")
+
+
+class GANWatch(keras.callbacks.Callback):
+    """Log `pixel_std` and warn in plain words when a GAN's samples, or the balance of its networks, have gone wrong.
+
+    `pixel_std` is the standard deviation of each pixel over the samples, averaged over pixels, in units of the
+    samples' range (0..1); photographs of faces have about 0.25.
+
+    Args:
+        samples: function without arguments that returns float pictures (count, height, width, channels) from the same
+            noise each time.
+        low: smallest value that a picture may have.
+        high: largest value.
+        patience: epochs of certain discriminator and rising generator loss before the warning.
+    """
+
+    counters = ("g_loss", "epochs_won")
+
+    def __init__(self, samples, *, low, high, patience=3):
+        super().__init__()
+        self.samples = samples
+        self.low = low
+        self.high = high
+        self.patience = patience
+        self.g_loss = np.inf
+        self.epochs_won = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Judge the samples and the last epochs' `d_accuracy_real`, `d_accuracy_fake`, `g_loss`."""
+        samples = (keras.ops.convert_to_numpy(self.samples()).astype(np.float32) - self.low) / (self.high - self.low)
+        logs["pixel_std"] = float(np.std(samples, axis=0).mean())
+        certain = min(logs["d_accuracy_real"], logs["d_accuracy_fake"]) > 0.999
+        self.epochs_won = self.epochs_won + 1 if certain and logs["g_loss"] > self.g_loss else 0
+        self.g_loss = logs["g_loss"]
+        found = {
+            "the samples leave their range": not (samples.min() >= 0 and samples.max() <= 1),  # NaN does, too
+            "the samples are flat": np.std(samples, axis=(1, 2)).mean() < 0.05,
+            "the samples are all alike": logs["pixel_std"] < 0.05,
+            "the discriminator has won": self.epochs_won >= self.patience,
+        }
+        for text, holds in found.items():
+            if holds:
+                print(f"\nWarning: after epoch {epoch + 1} {text}.")
