@@ -179,7 +179,7 @@ class Run:
         """
         (self.folder / "results.json").unlink(missing_ok=True)
         checkpoint = Checkpoint(self.folder, model, callbacks, best)
-        callbacks = [SeedEachEpoch(self.args.seed, batches), StopAtNaN(), Stopwatch(), *callbacks]
+        callbacks = [SeedEachEpoch(self.args.seed, batches), StopAtNaN(), *callbacks, Stopwatch()]
         if save_samples is not None:
             make_folder(self.folder / "samples")
             callbacks.append(Samples(save_samples))

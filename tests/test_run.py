@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 from conftest import ROOT, parse
 
 import shared_files
 import shared_run
+import shared_training
 from shared_files import InputError
 
 PICTURES = [np.arange(12, dtype=np.uint8)]
@@ -215,3 +217,39 @@ def test_tensorboard_is_asked_for_in_one_line(monkeypatch):
     with pytest.raises(InputError, match="pip install tensorboard"):
         open_run(tensorboard=True)
     assert not shared_run.RUNS_DIR.exists()
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_of_a_distributed_resume_the_first_process_waits_until_the_others_have_copied(process, monkeypatch):
+    begun = open_run()
+    (begun.folder / "checkpoint").mkdir()
+    (begun.folder / "checkpoint" / "epoch_001.npz").touch()
+    before = (begun.folder / "settings.json").read_text()
+    copies = []
+
+    def wait():
+        assert (begun.folder / "settings.json").read_text() == before
+        frame = sys._getframe(1)
+        copies.append((frame.f_locals["self"].folder / "checkpoint" / "epoch_001.npz").exists())
+
+    monkeypatch.setattr(shared_run, "device_layout", lambda: (2, 2, process))
+    monkeypatch.setattr(shared_run, "wait_for_all_processes", wait)
+    run = open_run(resume=True)
+    assert copies == [True]
+    assert (run.folder == begun.folder) == (process == 0)
+    assert ((begun.folder / "settings.json").read_text() == before) == (process == 1)
+
+
+def test_the_checkpoint_is_the_last_callback(monkeypatch):
+    """What another one logs would be missing in the history."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+    monkeypatch.setattr("keras.callbacks.TensorBoard", lambda *args, **options: "tensorboard")
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    fitted = {}
+    monkeypatch.setattr(model, "fit", lambda *args, **options: fitted.update(options))
+    batches = shared_training.Batches((np.zeros((4, 1)), np.zeros((4, 1))), np.arange(4), 2)
+    open_run(tensorboard=True).fit(model, batches, epochs=3, save_samples=print, callbacks=["own"])
+    names = [callback if isinstance(callback, str) else type(callback).__name__ for callback in fitted["callbacks"]]
+    assert names == ["SeedEachEpoch", "StopAtNaN", "own", "Stopwatch", "Samples", "tensorboard", "Checkpoint"]
+    assert (fitted["epochs"], fitted["initial_epoch"], fitted["shuffle"]) == (3, 0, False)
