@@ -88,7 +88,13 @@ def build_model(encoders, decoders, units):
     return keras.Model(query, layers.Reshape(ANSWER_SHAPE, name="pictures")(x), name="text2image")
 
 
-def in_glyphs_of(bank):
+def compile_model(model, **options):
+    """Give a model its optimiser, loss and metrics, and `compile` some more options."""
+    optimizer, mae = keras.optimizers.Adam(LEARNING_RATE), keras.metrics.MeanAbsoluteError(name="mae")
+    model.compile(optimizer=optimizer, loss="mean_squared_error", metrics=[mae], **options)
+
+
+def answers_in_glyphs(bank):
     """Return the function that makes a batch of the model from one of tokens, in glyphs of a `GlyphBank`."""
     return lambda query, answer, rng: (
         shared_blocks.to_one_hot(query),
@@ -117,30 +123,30 @@ def yardsticks(bank, train_answers, answers, pictures):
     }
 
 
-def mean_squared_error(guess, pictures, chunk=1_000):
-    """Return the mean squared difference between values in [0, 1] and uint8 pictures, chunk by chunk."""
-    starts = range(0, len(pictures), chunk)
-    pairs = ((guess[i : i + chunk], shared_figures.to_unit(pictures[i : i + chunk])) for i in starts)
+def mean_squared_error(guess, pictures):
+    """Return the mean squared difference between values in [0, 1] and uint8 pictures."""
+    chunks = range(0, len(pictures), 1_000)  # all at once would take gigabytes
+    pairs = ((guess[i : i + 1_000], shared_figures.to_unit(pictures[i : i + 1_000])) for i in chunks)
     return float(sum(np.square(a - b).sum(dtype=np.float64) for a, b in pairs) / pictures.size)
 
 
-def run_configuration(run, configuration, data, digits, reader):
+def run_configuration(run, configuration, expressions, banks, reader):
     """Train one configuration, read back what it generates, and write its part of the run.
 
     Args:
         run: the `shared_run.Run`.
         configuration: encoders, decoders, units.
-        data: tokens of queries (count, 5) and answers (count, 3), and the rows to train and to validate with.
-        digits: two `GlyphBank`, to train and to validate with.
+        expressions: tokens of queries (count, 5) and answers (count, 3), and the rows to train and to validate with.
+        banks: two `GlyphBank`, to train and to validate with.
         reader: as from `shared_answers.find_reader`.
     """
     name, args = "encoders{}_decoders{}_units{}".format(*configuration), run.args
     part = run.part(name)
     if part.is_done(args.epochs):
         return
-    queries, answers, train_rows, validation_rows = data
-    train = shared_training.Batches((queries, answers), train_rows, args.batch_size, in_glyphs_of(digits[0]))
-    validation = shared_training.Batches((queries, answers), validation_rows, 500, in_glyphs_of(digits[1]))
+    queries, answers, train_rows, validation_rows = expressions
+    train = shared_training.Batches((queries, answers), train_rows, args.batch_size, answers_in_glyphs(banks[0]))
+    validation = shared_training.Batches((queries, answers), validation_rows, 500, answers_in_glyphs(banks[1]))
     asked, real = validation.all()
     real = shared_figures.to_uint8(real, low=0, high=1)
     query, true = queries[validation_rows], answers[validation_rows]
@@ -149,12 +155,7 @@ def run_configuration(run, configuration, data, digits, reader):
 
     keras.utils.set_random_seed(args.seed)
     model = build_model(*configuration)
-    model.compile(
-        optimizer=keras.optimizers.Adam(LEARNING_RATE),
-        loss="mean_squared_error",
-        metrics=[keras.metrics.MeanAbsoluteError(name="mae")],
-        **shared_training.fast_lstm(STEPS_PER_EXECUTION),
-    )
+    compile_model(model, **shared_training.fast_lstm(STEPS_PER_EXECUTION))
 
     def save_samples(name, text):
         generated = shared_training.predict(model, asked[shown])
@@ -199,7 +200,7 @@ def run_configuration(run, configuration, data, digits, reader):
         read_real_glyphs=read_real_glyphs,
         read_real_answers=read_real_answers,
         diversity=shared_answers.diversity(generated, real, true),
-        **yardsticks(digits[0], answers[train_rows], true, real),
+        **yardsticks(banks[0], answers[train_rows], true, real),
     )
 
 
@@ -234,7 +235,7 @@ def main(argv=None):
         parser.error("--encoders, --decoders and --units belong together")
     queries, answers = shared_blocks.sample_expressions(args.limit, args.seed)
     rows = shared_blocks.split_expressions(queries, TRAIN_SHARE, args.seed)
-    train_digits, test_digits, source = shared_data.find_digits(args.mnist, args.seed)
+    train_digits, test_digits, source = shared_data.find_digits(args.data, args.seed)
     data = [queries, answers, *train_digits, *test_digits]
     which_parts = ("CONFIGURATIONS", "TABLE", "encoders", "decoders", "units")
     run = shared_run.Run(globals(), args, f"{len(queries):,} expressions in {source}", data, which_parts)
@@ -252,7 +253,7 @@ def main(argv=None):
     for row in save_table(run):
         name = row.pop("configuration")
         numbers |= {f"{name}_{column}": number for column, number in row.items()}
-    run.report(numbers)
+    run.save_results(numbers)
     return numbers
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 from shared_command_line import OneLineParser, run_script
 from shared_figures import save_curves
 from shared_files import InputError, epoch_files, make_folder, read_history, read_json, write_table
-from shared_run import RUNS_DIR, sources
+from shared_run import RUNS_DIR
+from shared_settings import sources
 
 NOT_CURVES = {"epoch", "seconds"}
 GAN_LOSSES = {"d_loss", "g_loss"}  # which pull against each other, so that "loss", their sum, says nothing

@@ -1,4 +1,4 @@
-"""What marks arithmetic: how much is right, what kind of mistake is made, and what a reader sees in what is drawn."""
+"""What scores arithmetic: how much is right, what kind of mistake is made, and what a reader sees in what is drawn."""
 
 from collections import Counter
 
@@ -179,7 +179,9 @@ def build_reader():
 
 
 def find_reader(digits, bank, seed):
-    """Return a reader of digits, minus and blank, trained now or, by the same code on the same digits, before.
+    """Return a reader of digits, minus and blank, trained now or, on the same digits, before.
+
+    It is kept in `data/` under a name that follows from digits, model, seed and the constants above.
 
     Args:
         digits: pair of uint8 (count, 28, 28) and labels (count,), to train with.

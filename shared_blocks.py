@@ -10,12 +10,6 @@ from shared_drawings import draw_sign
 from shared_files import InputError
 
 
-def require_precision(dtype):
-    """Raise `InputError` for the precisions in which small gradients become 0: they need a scaled loss, unlike bf16."""
-    if dtype in ("float16", "mixed_float16"):
-        raise InputError(f"PRECISION {dtype}: would need a scaled loss; take mixed_bfloat16, bfloat16 or float32.")
-
-
 def build_conv_net(
     *, image_shape, outputs, filters=64, conv_layers=5, activation=None, dtype="float32", name="conv_net"
 ):
@@ -32,11 +26,7 @@ def build_conv_net(
 
     Returns:
         A functional `keras.Model`: float (batch, height, width, channels) -> (batch, outputs).
-
-    Raises:
-        InputError: as `require_precision`.
     """
-    require_precision(dtype)
     pictures = keras.Input(image_shape, name="pictures")
     x = pictures
     for index in range(1, conv_layers + 1):
@@ -80,11 +70,7 @@ def build_deconv_net(
 
     Returns:
         A functional `keras.Model`: float (batch, latent_dim) -> (batch, height, width, channels).
-
-    Raises:
-        InputError: as `require_precision`.
     """
-    require_precision(dtype)
     height, width, channels = image_shape
     growth = 2**deconv_layers
     start_height, start_width = ceil(height / growth), ceil(width / growth)

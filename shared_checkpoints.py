@@ -21,7 +21,6 @@ class Checkpoint(keras.callbacks.Callback):
     stays in case the disk damages the last. It has to be the last of `fit`'s callbacks.
 
     Attributes:
-        epochs: number of epochs behind the model, 0 for a new run.
         stopped: whether another callback has stopped the training.
 
     Raises:
@@ -29,25 +28,25 @@ class Checkpoint(keras.callbacks.Callback):
             history, or the folder cannot be written.
     """
 
-    def __init__(self, folder, model, counting=(), best=None):
+    def __init__(self, folder, model, callbacks=(), best=None):
         """Load the newest checkpoint of a run folder, if there is one, into the built and compiled `model`.
 
         Args:
             folder: of the run.
             model: the one that is trained.
-            counting: callbacks that count, such as early stopping; `counters_of` says by what.
+            callbacks: those that may count, such as early stopping; `counters_of` says by what.
             best: metric by whose smallest value the best epoch is chosen, such as "val_loss"; None chooses none.
         """
         super().__init__()
         self.run_folder, self.folder = folder, folder / "checkpoint"
-        self.counting, self.best = counting, best
-        self.rows, self.best_state, self.counters, self.stopped = [], {}, {}, False
+        self.callbacks, self.best = callbacks, best
+        self.rows, self.best_state, self.counters, self.stopped = [], {}, [], False
         make_folder(self.folder)
         self._restore(model)
 
     @property
     def epochs(self):
-        """See the class."""
+        """The number of epochs behind the model, 0 for a new run."""
         return len(self.rows)
 
     def history(self):
@@ -62,7 +61,7 @@ class Checkpoint(keras.callbacks.Callback):
             try:
                 kept = read_arrays(path)
             except InputError as error:
-                print(f"Warning: {error} The one before it is taken.")
+                print(f"Warning: {error}")
                 continue
             self._load(path, kept, model)
             print(f"Resumed after epoch {self.epochs}.")
@@ -85,18 +84,16 @@ class Checkpoint(keras.callbacks.Callback):
         self.rows, self.counters, self.stopped = about["history"], about["counters"], about["stopped"]
 
     def on_train_begin(self, logs=None):
-        """Remove what a kill has left unfinished, and let the counting callbacks go on where they were."""
-        for path in self.folder.glob("unfinished_*"):
-            path.unlink()
-        for callback in self.counting:
-            vars(callback).update(self.counters.get(type(callback).__name__, {}))
+        """Let the callbacks that count go on where they were."""
+        for callback, counters in zip(self.callbacks, self.counters, strict=False):
+            vars(callback).update(counters)
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the checkpoint and the history."""
         self.rows.append({"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}})
         if self.best and logs[self.best] < min((row[self.best] for row in self.rows[:-1]), default=math.inf):
             self.best_state = to_arrays(self.model.variables, "best")
-        self.counters = {type(callback).__name__: counters_of(callback) for callback in self.counting}
+        self.counters = [counters_of(callback) for callback in self.callbacks]
         self.stopped = bool(self.model.stop_training)
         write_arrays(
             self.folder / f"epoch_{self.epochs:03d}.npz",

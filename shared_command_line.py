@@ -35,7 +35,7 @@ def parser(experiment, data_flag, unit="pictures"):
     script = Path(experiment["__file__"])
     epochs, batch_size, limit = (experiment[name] for name in ("EPOCHS", "BATCH_SIZE", "LIMIT"))
     flags = OneLineParser(prog=script.name, description=experiment["__doc__"])
-    flags.add_argument(data_flag[0], help=data_flag[1])
+    flags.add_argument(data_flag[0], dest="data", metavar="PATH", help=data_flag[1])
     flags.add_argument("--epochs", type=positive, default=epochs, help="passes over the training set (%(default)s)")
     flags.add_argument("--batch-size", type=positive, default=batch_size, help=f"{unit} per step (%(default)s)")
     flags.add_argument("--limit", type=positive, default=limit, help=f"use at most so many {unit} (%(default)s)")
@@ -78,7 +78,7 @@ def run_script(main, resumable=True):
         main: function without required arguments.
         resumable: whether the script knows `--resume`.
     """
-    how_to_go_on = GO_ON if resumable else ""
+    how_to_go_on = f" {GO_ON}" if resumable else ""
     script = Path(sys.argv[0]).name
     try:
         main()
@@ -88,9 +88,9 @@ def run_script(main, resumable=True):
         text = " ".join(str(error).split())
         if isinstance(error, OSError):
             where = f"{error.filename}: " if error.filename else ""
-            text = f"{where}{os.strerror(error.errno) if error.errno else text}. {how_to_go_on}"
+            text = f"{where}{os.strerror(error.errno) if error.errno else text}.{how_to_go_on}"
         print(f"{script}: error: {text}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(f"\n{script}: stopped. {how_to_go_on}", file=sys.stderr)
+        print(f"\n{script}: stopped.{how_to_go_on}", file=sys.stderr)
         sys.exit(130)

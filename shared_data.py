@@ -6,14 +6,10 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-# Read when OpenCV is loaded: a damaged header can claim any size, and memory would be taken for it.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")
-
-import cv2
 import keras
 import numpy as np
 
-from shared_drawings import draw_digits, draw_faces
+from shared_drawings import cv2, draw_digits, draw_faces  # OpenCV as it is set up there
 from shared_files import InputError, digest, written_whole
 
 PICTURES_FLAG = ("--data", "folder of pictures or .npy file (data/celeba/, else drawn faces)")
@@ -117,16 +113,16 @@ def read_image(path):
     """Return the picture in a file as upright uint8 (height, width, 3) RGB, or None if it cannot be read.
 
     Raises:
-        InputError: the file has gone.
+        InputError: the file has gone, or reading is not allowed.
     """
     try:
         # Reading and decoding apart also works for names that are not ASCII on Windows.
         data = path.read_bytes()
         whole = png_is_whole(data) if data.startswith(PNG) else jpeg_is_whole(data) if data.startswith(JPEG) else True
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if whole else None
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: has gone while the pictures were read.") from error
-    except (OSError, cv2.error):
+    except OSError as error:  # which would be cached if the picture were skipped
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    except cv2.error:
         return None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
@@ -143,8 +139,9 @@ def png_is_whole(data):
 def jpeg_is_whole(data):
     """Say whether a JPEG file has its end marker; older versions of OpenCV fill up with grey what is cut off."""
     place = 2  # behind the first marker; up to the picture itself a segment has a marker, a length and content
-    while (marker := data[place + 1 : place + 2]) not in (b"\xda", b""):  # a preview has an end marker of its own
-        place += 1 if marker == b"\xff" else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    while (marker := data[place : place + 2]) != b"\xff\xda" and marker:  # a preview has an end marker of its own
+        filler = marker[:1] != b"\xff" or marker == b"\xff\xff"
+        place += 1 if filler else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
     return b"\xff\xd9" in data[place:]
 
 

@@ -1,5 +1,10 @@
 """What is invented where there is no data: faces, handwritten digits, arithmetic signs, all from a seed."""
 
+import os
+
+# Read when OpenCV is loaded: a damaged header can claim any size, and memory would be taken for it.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")
+
 import cv2
 import numpy as np
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 DPI = 100  # dots per inch of every figure
-TITLE_HEIGHT = 28  # pixels above a picture
+TITLE_HEIGHT = 28  # pixels above a grid
+ZOOM = 2  # dots, across and down, of a pixel in a grid
 
 
 def to_uint8(images, low, high):
@@ -62,10 +63,10 @@ def tile(images, columns):
     return images.reshape(rows, columns, height, width, channels).swapaxes(1, 2).reshape(rows * height, -1, channels)
 
 
-def save_grid(path, images, title, columns, zoom=2):
-    """Write uint8 pictures, as `to_rgb` takes them, row by row below a title, a pixel as `zoom` x `zoom` dots."""
+def save_grid(path, images, title, columns):
+    """Write uint8 pictures, as `to_rgb` takes them, row by row below a title."""
     picture = tile(images, columns)
-    height, width = picture.shape[0] * zoom, picture.shape[1] * zoom
+    height, width = picture.shape[0] * ZOOM, picture.shape[1] * ZOOM
     figure = Figure(figsize=(width / DPI, (height + TITLE_HEIGHT) / DPI), dpi=DPI)
     axes = figure.add_axes((0, 0, 1, height / (height + TITLE_HEIGHT)))
     axes.imshow(picture, interpolation="nearest", aspect="auto")

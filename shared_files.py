@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 import tempfile
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+LOCKS = {}  # files by their numbers; to open one again and close it would end this process's lock on it
 
 
 class InputError(Exception):
@@ -49,17 +52,17 @@ def claim(folder, name):
 
 
 def lock(folder):
-    """Keep other processes out of `folder` until this one ends, even if it is killed, or closes what is returned.
+    """Keep other processes out of `folder` until this one ends, even if it is killed.
 
     Nobody is kept out on Windows, and on network disks that know no locks.
-
-    Returns:
-        The open file `lock` of the folder.
 
     Raises:
         InputError: another process has the lock.
     """
-    file = open(folder / "lock", "w")  # noqa: SIM115, it stays open
+    path = folder / "lock"
+    if path.exists() and path.stat().st_ino in LOCKS:
+        return
+    file = open(path, "w")  # noqa: SIM115, it stays open
     try:
         if fcntl is not None:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +70,7 @@ def lock(folder):
         raise InputError(f"{folder}: another process is at work in this folder.") from error
     except OSError:
         pass
-    return file
+    LOCKS[path.stat().st_ino] = file
 
 
 @contextmanager
@@ -128,7 +131,8 @@ def read_history(path):
 
 def epoch_files(folder):
     """Return {number: path} of the files `epoch_NNN.*` in a folder, in their order; from 1,000 on N has more digits."""
-    return dict(sorted((int(path.stem.removeprefix("epoch_")), path) for path in folder.glob("epoch_[0-9]*")))
+    matches = {path: re.fullmatch(r"epoch_(\d+)\.\w+", path.name) for path in folder.glob("epoch_*")}
+    return dict(sorted((int(match[1]), path) for path, match in matches.items() if match))
 
 
 def write_arrays(path, **arrays):

@@ -2,13 +2,10 @@
 
 import copy
 import importlib.util
-import json
-import platform
 import re
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import keras
@@ -17,7 +14,18 @@ from PIL import Image
 
 from shared_checkpoints import Checkpoint
 from shared_figures import save_curves, save_gif, save_grid
-from shared_files import InputError, claim, epoch_files, fingerprint, lock, make_folder, read_json, write_json
+from shared_files import (
+    InputError,
+    claim,
+    epoch_files,
+    fingerprint,
+    lock,
+    make_folder,
+    read_json,
+    write_json,
+    written_whole,
+)
+from shared_settings import continued, settings_of
 from shared_training import (
     Samples,
     SeedEachEpoch,
@@ -25,15 +33,11 @@ from shared_training import (
     Stopwatch,
     device_layout,
     distribute,
-    wait_for_all_processes,
+    in_all_processes,
+    require_precision,
 )
 
 RUNS_DIR = Path(__file__).resolve().parent / "runs"
-# What a resumed run may change: constants that only look at the model, and flags; of the data the contents count.
-MAY_CHANGE = {
-    *("EPOCHS", "LIMIT", "PRECISION", "SAMPLES", "MEASURED", "INTERPOLATION_STEPS", "REPORT", "TINY"),
-    *("data", "distribute", "epochs", "limit", "mnist", "out", "resume", "tensorboard", "traceback"),
-}
 
 
 class Run:
@@ -41,10 +45,12 @@ class Run:
 
     A new run gets a folder of its own: the one that `--out` names, or `runs/<script>/`, or `runs/<script>_2/` and so
     on where that is taken. A resumed one goes on in the one that `--out` names, or in the script's newest, and only on
-    the same data, backend and settings (but for `MAY_CHANGE`). `settings.json` lists every start. Of the processes of
-    a distributed run, which all do the same, the first keeps the folder; the others throw theirs away.
+    the same data, backend and settings, but for those that `shared_settings` lets change. `settings.json` lists every
+    start. Of the processes of a distributed run, which all do the same, the first keeps the folder; the others throw
+    theirs away.
 
     Attributes:
+        name: of the script, with that of the part behind it.
         folder: `pathlib.Path` of the run folder.
         args: parsed command line.
         source: text that says what the data are.
@@ -73,43 +79,36 @@ class Run:
         self.args = args
         self.source = source
         self.fingerprint = fingerprint(*data)
-        constants = {name: value for name, value in experiment.items() if name.isupper() and not callable(value)}
-        settings = self._settings(constants)
-        keeps_folder = device_layout()[2] == 0
-        if args.resume:
-            self.folder = Path(args.out).resolve() if args.out else newest_run(self.name)
-            settings = continued(self.folder, settings, MAY_CHANGE.union(may_change))
-            if keeps_folder:
-                self.lock = lock(self.folder)
-        elif keeps_folder:
-            self.folder = Path(args.out).resolve() if args.out else claim_next(self.name)
-            if args.out and not claim(self.folder, "settings.json"):
-                raise InputError(f"{self.folder}: is taken; name another --out, or add --resume to go on there.")
-            self.lock = lock(self.folder)
-        if not keeps_folder:
-            self._copy_to_temporary_folder()
-        wait_for_all_processes()  # the first must not write where others still read
-        (self.folder / "results.json").unlink(missing_ok=True)  # a run that goes on has not ended
+        settings = settings_of(experiment, args, source, self.fingerprint)
+        require_precision(settings["constants"].get("PRECISION"))
+        failure = None
+        try:
+            settings = self._open_folder(settings, may_change)
+        except InputError as error:
+            failure = error
+        if not in_all_processes(failure is None):  # and the first must not write where others still read
+            raise failure or InputError(f"{self.name}: another process of this run has failed.")
+        for path in [*self.folder.rglob("unfinished_*"), self.folder / "results.json"]:
+            path.unlink(missing_ok=True)  # what a kill has left; a run that goes on has no results
         write_json(self.folder / "settings.json", settings)
         print(f"Run folder: {self.folder}")
 
-    def _settings(self, constants):
-        """Return what `settings.json` says of a run that starts now."""
-        backend = keras.backend.backend()
-        modules = ("keras", "numpy", backend)
-        return {
-            "script": self.name,
-            "data": self.source,
-            "fingerprint": self.fingerprint,
-            "backend": backend,
-            "constants": constants,
-            "arguments": vars(self.args),
-            "versions": {
-                "python": platform.python_version(),
-                **{module: importlib.import_module(module).__version__ for module in modules},
-            },
-            "starts": [{"time": time.strftime("%Y-%m-%d %H:%M:%S"), "command": " ".join(sys.argv)}],
-        }
+    def _open_folder(self, settings, may_change):
+        """Choose and take the folder; return `settings`, with those of earlier starts if the run is a resumed one."""
+        named = Path(self.args.out).resolve() if self.args.out else None
+        is_first = device_layout()[2] == 0
+        if self.args.resume:
+            self.folder = named or newest_run(self.name)
+            settings = continued(self.folder, settings, may_change)
+        elif is_first:
+            self.folder = named or claim_next(self.name)
+            if named and not claim(named, "settings.json"):
+                raise InputError(f"{named}: is taken; name another --out, or add --resume to go on there.")
+        if is_first:
+            lock(self.folder)
+        else:
+            self._copy_to_temporary_folder()
+        return settings
 
     def _copy_to_temporary_folder(self):
         """Go on in a copy of what a resumed run needs, in a folder that goes when the process ends."""
@@ -206,8 +205,9 @@ class Run:
         save_grid(self.folder / name, images, self.title(text), columns)
 
     def save_model(self, name, model):
-        """Save a functional model to the file `name` of the run folder, weights alone, so that plain Keras loads it."""
-        keras.Model(model.input, model.output, name=model.name).save(self.folder / name)
+        """Save a functional model, without optimiser and metrics, so that plain Keras loads it, to the run folder."""
+        with written_whole(self.folder / name) as unfinished:
+            keras.Model(model.input, model.output, name=model.name).save(unfinished)
 
     def finish(self, history, panels, epochs, best=None, **metrics):
         """Write `curves.png`, `samples.gif` if there are samples, and `results.json`; print the results.
@@ -229,10 +229,10 @@ class Run:
         row = int(np.argmin(history[best])) if best else -1
         results = {name: values[row] for name, values in history.items() if name not in ("epoch", "seconds")}
         results.update(epochs=len(history["epoch"]), epochs_asked=epochs, seconds=sum(history["seconds"]), **metrics)
-        self.report(results)
+        self.save_results(results)
         return results
 
-    def report(self, results):
+    def save_results(self, results):
         """Write a dict of numbers to `results.json` and print it."""
         write_json(self.folder / "results.json", results)
         for name, value in results.items():
@@ -261,46 +261,3 @@ def claim_next(name):
     while not claim(folder := RUNS_DIR / (name if number == 1 else f"{name}_{number}"), "settings.json"):
         number += 1
     return folder
-
-
-def continued(folder, settings, may_change):
-    """Return the settings of a run that goes on in `folder`: those given, with all starts so far, and what has changed.
-
-    Args:
-        folder: of the run.
-        settings: as of a run that starts now.
-        may_change: names of constants and flags in which the two may differ.
-
-    Raises:
-        InputError: there is no run, it is damaged, another script's, or differs in something else.
-    """
-    path = folder / "settings.json"
-    if not path.exists():
-        raise InputError(f"{folder}: no run to resume; leave --resume out to start one.")
-    before = read_json(path, *settings)
-    now = json.loads(json.dumps(settings, default=str))
-    if before["script"] != now["script"]:
-        raise InputError(f"{folder}: is a run of {before['script']}.py.")
-    if before["fingerprint"] != now["fingerprint"]:
-        raise InputError(f"{folder}: was started on other data ({before['data']}).")
-    if before["backend"] != now["backend"]:
-        raise InputError(f"{folder}: was started with KERAS_BACKEND={before['backend']}, not {now['backend']}.")
-    changed = {
-        name: [before[group].get(name), now[group].get(name)]
-        for group in ("constants", "arguments", "versions")
-        for name in sorted(before[group].keys() | now[group].keys())
-        if before[group].get(name) != now[group].get(name)
-    }
-    for name, (old, new) in changed.items():
-        if name not in may_change and name not in now["versions"]:
-            raise InputError(f"{folder}: was started with {name} {old}, not {new}.")
-    noted = {name: pair for name, pair in changed.items() if name in now["versions"] or name == "PRECISION"}
-    for name, (old, new) in noted.items():
-        print(f"Note: {name} was {old} before and is {new} now; the numbers may differ in their last digits.")
-    start = now["starts"][0] | {"changed": changed}
-    return now | {"starts": [*before["starts"], start]}
-
-
-def sources(folders):
-    """Return the text that says what the data of several run folders, or parts of runs, are."""
-    return " and ".join(sorted({read_json(folder / "settings.json", "data")["data"] for folder in folders}))

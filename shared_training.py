@@ -31,6 +31,12 @@ def fast_precision():
     return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
 
 
+def require_precision(policy):
+    """Raise `InputError` for the precisions in which small gradients become 0: they need a scaled loss, unlike bf16."""
+    if policy in ("float16", "mixed_float16"):
+        raise InputError(f"PRECISION {policy}: would need a scaled loss; take mixed_bfloat16, bfloat16 or float32.")
+
+
 def distribute():
     """Let every later batch go to all devices, of this machine or of all that the environment names.
 
@@ -68,12 +74,13 @@ def device_layout():
     return distribution.device_mesh.devices.size, jax.process_count(), jax.process_index()
 
 
-def wait_for_all_processes():
-    """Return once every process of a distributed run has called this."""
-    if device_layout()[1] > 1:
-        from jax.experimental import multihost_utils  # an optional dependency
+def in_all_processes(holds):
+    """Say whether something holds in every process of a distributed run, once all of them have come here."""
+    if device_layout()[1] == 1:
+        return holds
+    from jax.experimental import multihost_utils  # an optional dependency
 
-        multihost_utils.sync_global_devices("all processes")
+    return bool(multihost_utils.process_allgather(np.array(holds)).all())
 
 
 def predict(model, inputs, batch_size=500):

@@ -27,6 +27,7 @@ import shared_data
 import shared_figures
 import shared_files
 import shared_run
+import shared_settings
 import shared_training
 
 UNITS = 256  # of every LSTM
@@ -113,12 +114,12 @@ def to_one_hot_batch(query, answer, rng):
     return shared_blocks.to_one_hot(query), shared_blocks.to_one_hot(answer)
 
 
-def in_glyphs_of(bank):
+def queries_in_glyphs(bank):
     """Return the function that makes a batch of the image models from one of tokens, in glyphs of a `GlyphBank`."""
     return lambda query, answer, rng: (bank.pick(query, rng), shared_blocks.to_one_hot(answer))
 
 
-def run_text(run, queries, answers, share):
+def run_text(run, queries, answers, share, rows):
     """Train the text model on one share of the expressions, and look into every wrong answer to the others.
 
     Args:
@@ -126,11 +127,12 @@ def run_text(run, queries, answers, share):
         queries: int8 tokens (count, 5).
         answers: int8 tokens (count, 3).
         share: of the expressions that is trained on.
+        rows: to train on and to test on.
     """
     part, args = run.part(f"text_{share:g}"), run.args
     if part.is_done(args.epochs):
         return
-    train_rows, test_rows = shared_blocks.split_expressions(queries, share, args.seed, args.commuted_together)
+    train_rows, test_rows = rows
     watched_rows = np.random.default_rng(args.seed).permutation(test_rows)[:WATCHED]
     batches = shared_training.Batches((queries, answers), train_rows, args.batch_size, to_one_hot_batch)
     watched = shared_training.Batches((queries, answers), watched_rows, 500, to_one_hot_batch)
@@ -144,7 +146,7 @@ def run_text(run, queries, answers, share):
     finish_part(part, model, history, args.epochs, answers[test_rows], predicted)
 
 
-def run_image(run, queries, answers, name, digits):
+def run_image(run, queries, answers, name, digits, rows):
     """Train an image model on expressions and glyphs that the test never shows, and show what it answers.
 
     Args:
@@ -152,7 +154,8 @@ def run_image(run, queries, answers, name, digits):
         queries: int8 tokens (count, 5).
         answers: int8 tokens (count, 3).
         name: "flatten" or "convolution".
-        digits: as from `shared_data.find_digits`, to train with, to test with, and what they are.
+        digits: as from `shared_data.find_digits`: those to train with, those to test with, and what they are.
+        rows: to train on and to test on.
     """
     args = run.args
     epochs = args.epochs * (CONVOLUTION_EPOCHS if name == "convolution" else 1)
@@ -162,11 +165,11 @@ def run_image(run, queries, answers, name, digits):
     part = run.part(f"image_{name}_{kind}", f"{run.source} in {source}", data)
     if part.is_done(epochs):
         return
-    train_rows, test_rows = shared_blocks.split_expressions(queries, IMAGE_SHARE, args.seed, args.commuted_together)
+    train_rows, test_rows = rows
     banks = [shared_blocks.GlyphBank(*glyphs, [args.seed, index]) for index, glyphs in enumerate(sets)]
     batch_size = IMAGE_BATCHES * args.batch_size
-    batches = shared_training.Batches((queries, answers), train_rows, batch_size, in_glyphs_of(banks[0]))
-    watched = shared_training.Batches((queries, answers), test_rows, 500, in_glyphs_of(banks[1]))
+    batches = shared_training.Batches((queries, answers), train_rows, batch_size, queries_in_glyphs(banks[0]))
+    watched = shared_training.Batches((queries, answers), test_rows, 500, queries_in_glyphs(banks[1]))
 
     keras.utils.set_random_seed(args.seed)
     build_model = build_flatten_model if name == "flatten" else build_convolution_model
@@ -227,7 +230,7 @@ def save_figures(run, parts):
         folders = [folder for folder in parts if folder.match(pattern)]
         if folders:
             histories = {folder.name: shared_files.read_history(folder / "history.csv") for folder in folders}
-            title = f"{run.name}: training (solid) and test (dashed); {shared_run.sources(folders)}"
+            title = f"{run.name}: training (solid) and test (dashed); {shared_settings.sources(folders)}"
             shared_figures.save_curves(run.folder / name, histories, panels, title)
     if by_share := {float(folder.name[5:]): parts[folder] for folder in parts if folder.match("text_*")}:
         save_accuracy_by_share(run, by_share)
@@ -250,21 +253,25 @@ def main(argv=None):
     )
     args = parser.parse_args(argv)
     queries, answers = shared_blocks.sample_expressions(args.limit, args.seed)
-    digits = shared_data.find_digits(args.mnist, args.seed) if args.part != "text" else None
+    shares = {*(args.shares if args.part != "image" else ()), *([IMAGE_SHARE] if args.part != "text" else ())}
+    rows = {
+        share: shared_blocks.split_expressions(queries, share, args.seed, args.commuted_together) for share in shares
+    }
+    digits = shared_data.find_digits(args.data, args.seed) if args.part != "text" else None
     which_parts = ("SHARES", "MODELS", "SHOWN", "part", "shares", "models", "no_augmentation")
     run = shared_run.Run(globals(), args, f"{len(queries):,} expressions", [queries, answers], which_parts)
     if args.part != "image":
         for share in args.shares:
-            run_text(run, queries, answers, share)
+            run_text(run, queries, answers, share, rows[share])
     if args.part != "text":
         for name in args.models:
-            run_image(run, queries, answers, name, digits)
+            run_image(run, queries, answers, name, digits, rows[IMAGE_SHARE])
     paths = sorted(run.folder.glob("*/results.json"), reverse=True)
     parts = {path.parent: shared_files.read_json(path) for path in paths}
     save_figures(run, parts)
     metrics = ("test_accuracy", "test_exact_match")
     accuracies = {f"{folder.name}_{name}": results[name] for folder, results in parts.items() for name in metrics}
-    run.report(accuracies)
+    run.save_results(accuracies)
     return accuracies
 
 

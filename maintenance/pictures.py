@@ -56,7 +56,7 @@ CELL = 66  # pixels of a face in a grid, with its white edge
 def read_grid(path, rows, columns=8):
     """Return the upper left faces of a picture by `Run.save_grid`, without title: uint8 (66 rows, 66 columns, 3)."""
     picture = np.asarray(Image.open(path).convert("RGB"))[shared_figures.TITLE_HEIGHT :]
-    return picture[::2, ::2][: CELL * rows, : CELL * columns]  # every pixel is a square of four
+    return picture[:: shared_figures.ZOOM, :: shared_figures.ZOOM][: CELL * rows, : CELL * columns]
 
 
 def finished_grids(folder):
@@ -181,7 +181,8 @@ def main(argv=None):
     """
     parser = OneLineParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=RUNS_DIR, help="folder of the run folders")
-    parser.add_argument("--mnist", help="MNIST as .npz file (keras.datasets, else drawn digits)")
+    flag, what = shared_data.DIGITS_FLAG
+    parser.add_argument(flag, help=what)
     args = parser.parse_args(argv)
     for asset, path in COPIES.items():
         shutil.copy(args.runs / path, ASSETS / asset)

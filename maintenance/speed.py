@@ -33,7 +33,7 @@ import shared_data
 import task2_txt2txtimg2txt as arithmetic_script
 import VAE_filter64_latent32 as vae_script
 from maintenance import tables
-from shared_command_line import OneLineParser, positive
+from shared_command_line import OneLineParser, positive, run_script
 from shared_drawings import draw_digits, draw_faces
 from shared_training import Batches, fast_lstm, fast_precision
 
@@ -236,7 +236,7 @@ def image_contest(name, steps):
         lambda: getattr(arithmetic_script, f"build_{name}_model")(augmented=False),
         arithmetic_script.compile_model,
         {},
-        Batches((queries, answers), rows, size, arithmetic_script.in_glyphs_of(bank)),
+        Batches((queries, answers), rows, size, arithmetic_script.queries_in_glyphs(bank)),
         in_pytorch and getattr(in_pytorch, f"{name}_epoch"),
     )
 
@@ -247,15 +247,12 @@ def text2image_contest():
     queries, answers, rows, bank = expressions(25 * size)
     configuration = text2image_script.CONFIGURATIONS[0]
 
-    def compile_model(model, **options):
-        model.compile(optimizer="adam", loss="mean_squared_error", metrics=["mae"], **options)
-
     return lstm_contest(
         f"text to image, {'/'.join(map(str, configuration))}",
         lambda: text2image_script.build_model(*configuration),
-        compile_model,
+        text2image_script.compile_model,
         fast_lstm(text2image_script.STEPS_PER_EXECUTION),
-        Batches((queries, answers), rows, size, text2image_script.in_glyphs_of(bank)),
+        Batches((queries, answers), rows, size, text2image_script.answers_in_glyphs(bank)),
         in_pytorch and in_pytorch.text2image_epoch,
     )
 
@@ -397,4 +394,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main, resumable=False)

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from shared_command_line import OneLineParser, run_script
 from shared_files import read_history, read_json, write_table
-from shared_run import sources
+from shared_settings import sources
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

@@ -161,11 +161,3 @@ def test_banks_of_other_seeds_share_no_stroke():
     signs = [set(map(bytes, bank.glyphs[10:-1])) for bank in banks]
     assert min(map(len, signs)) > 1_900
     assert not signs[0] & signs[1]
-
-
-@pytest.mark.parametrize("dtype", ["float16", "mixed_float16"])
-def test_precisions_that_need_a_scaled_loss_are_refused(dtype):
-    with pytest.raises(shared_files.InputError, match=f"PRECISION {dtype}: would need a scaled loss"):
-        shared_blocks.build_conv_net(image_shape=(8, 8, 3), outputs=1, dtype=dtype)
-    with pytest.raises(shared_files.InputError, match=f"PRECISION {dtype}: would need a scaled loss"):
-        shared_blocks.build_deconv_net(image_shape=(8, 8, 3), latent_dim=2, dtype=dtype)

@@ -18,14 +18,14 @@ def build(rate=0.1, dtype="float32", units=1):
     return model
 
 
-def train(folder, epochs, model=None, counting=(), **options):
+def train(folder, epochs, model=None, callbacks=(), **options):
     """Train on four numbers, from the checkpoint in `folder` on, and return the model and its `Checkpoint`."""
     model = model or build()
-    checkpoint = Checkpoint(folder, model, counting, **options)
+    checkpoint = Checkpoint(folder, model, callbacks, **options)
     x = np.arange(4, dtype=np.float32)[:, None]
     data = {"x": x, "y": 2 * x, "validation_data": (x, 3 * x), "shuffle": False, "verbose": 0}
     epochs = checkpoint.epochs if checkpoint.stopped else epochs
-    model.fit(**data, epochs=epochs, initial_epoch=checkpoint.epochs, callbacks=[*counting, checkpoint])
+    model.fit(**data, epochs=epochs, initial_epoch=checkpoint.epochs, callbacks=[*callbacks, checkpoint])
     return model, checkpoint
 
 
@@ -47,7 +47,8 @@ def test_state_and_history_come_back(tmp_path):
 
 def counters():
     plateau = keras.callbacks.ReduceLROnPlateau(monitor="fixed", mode="min", patience=2, factor=0.5)
-    return [Plateau(), plateau, keras.callbacks.EarlyStopping(monitor="fixed", mode="min", patience=5)]
+    stopping, later = (keras.callbacks.EarlyStopping("fixed", mode="min", patience=patience) for patience in (5, 9))
+    return [Plateau(), plateau, stopping, later]
 
 
 class Plateau(keras.callbacks.Callback):
@@ -59,12 +60,13 @@ def test_patience_and_learning_rate_come_back(tmp_path):
     """On a plateau the third and the fifth epoch halve the rate, and the sixth stops the training."""
     rates = []
     for epochs in (2, 4, 9):  # cut off after the second and the fourth
-        model, checkpoint = train(tmp_path, epochs, counting=counters())
+        model, checkpoint = train(tmp_path, epochs, callbacks=counters())
         rates.append(float(model.optimizer.learning_rate))
     assert rates == [pytest.approx(rate) for rate in (0.1, 0.05, 0.025)]
     assert checkpoint.epochs == 6
     assert checkpoint.stopped
-    assert train(tmp_path, 12, counting=counters())[1].epochs == 6  # nothing is trained after it
+    assert [callback.wait for callback in checkpoint.callbacks[2:]] == [5, 5]
+    assert train(tmp_path, 12, callbacks=counters())[1].epochs == 6  # nothing is trained after it
 
 
 class Counting(keras.callbacks.Callback):
@@ -77,9 +79,9 @@ class Counting(keras.callbacks.Callback):
 
 
 def test_callbacks_of_ones_own_say_what_they_count(tmp_path):
-    train(tmp_path, 2, counting=[Counting()])
+    train(tmp_path, 2, callbacks=[Counting()])
     resumed = Counting()
-    train(tmp_path, 3, counting=[resumed])
+    train(tmp_path, 3, callbacks=[resumed])
     assert resumed.count == 3
 
 
@@ -93,7 +95,7 @@ def test_best_weights_are_those_of_the_results(tmp_path):
             weights[epoch + 1] = self.model.get_weights()
 
     for epochs in (1, 3, 5):
-        model, checkpoint = train(tmp_path, epochs, counting=[Keep()], best="judged")
+        model, checkpoint = train(tmp_path, epochs, callbacks=[Keep()], best="judged")
     last = model.get_weights()
     checkpoint.restore_best()
     best = 1 + int(np.argmin(checkpoint.history()["judged"]))
@@ -104,7 +106,7 @@ def test_best_weights_are_those_of_the_results(tmp_path):
 
 def test_columns_may_come_in_later(tmp_path):
     train(tmp_path, 1)
-    _, checkpoint = train(tmp_path, 2, counting=[Plateau()])
+    _, checkpoint = train(tmp_path, 2, callbacks=[Plateau()])
     history = shared_files.read_history(tmp_path / "history.csv")
     assert history["epoch"] == [1, 2]
     assert np.isnan(history["fixed"][0])
@@ -138,7 +140,8 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
-    (tmp_path / "checkpoint" / "unfinished_1_epoch_004.npz").write_bytes(b"half a checkpoint")
+    copy = tmp_path / "checkpoint" / "epoch_003 copy.npz"
+    copy.touch()
     model, checkpoint = train(tmp_path, 3)
     printed = capsys.readouterr().out
     assert f"Warning: {newest}: is damaged" in printed
@@ -146,7 +149,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys):
     assert checkpoint.epochs == 3
     for old, new in zip(state_of(unbroken), state_of(model), strict=True):
         np.testing.assert_array_equal(old, new)
-    assert set((tmp_path / "checkpoint").iterdir()) == {older, newest}
+    assert set((tmp_path / "checkpoint").iterdir()) == {older, newest, copy}
 
     for path in (newest, older):
         path.write_bytes(path.read_bytes()[:-1])

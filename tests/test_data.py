@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -160,7 +161,23 @@ def test_jpegs_cut_off_are_skipped_and_named(tmp_path, capsys):
 def test_fill_bytes_between_the_segments_of_a_jpeg_do_no_harm(tmp_path):
     whole = saved_jpeg(Image.fromarray(shared_drawings.draw_faces(1, 32, seed=0)[0]))
     (tmp_path / "filled.jpg").write_bytes(whole[:2] + b"\xff\xff" + whole[2:])
-    assert shared_data.load_images(tmp_path, 16).shape == (1, 16, 16, 3)
+    (tmp_path / "padded.jpg").write_bytes(whole.replace(b"\xff\xdb", b"\0\0\0\xff\xdb", 1))
+    assert shared_data.load_images(tmp_path, 16).shape == (2, 16, 16, 3)
+
+
+def test_a_picture_that_may_not_be_read_ends_the_run(tmp_path, monkeypatch):
+    """To skip it would leave it out of the cache for good."""
+    folder = write_pictures(tmp_path / "pictures", 2)
+    read_bytes = Path.read_bytes
+
+    def refuse(path):
+        if path.name == "001.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(InputError, match=r"001\.png: cannot be read \(Permission denied\)"):
+        shared_data.load_images(folder, 8)
 
 
 def saved_jpeg(picture, **options):

@@ -1,6 +1,7 @@
 """The run folder: one run has it, its settings tell the truth, and it is gone on with only as it was begun."""
 
 import argparse
+import gc
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from conftest import ROOT, parse
 
 import shared_files
 import shared_run
+import shared_settings
 import shared_training
 from shared_files import InputError
 
@@ -87,30 +89,53 @@ def test_runs_that_start_at_the_same_instant_have_a_folder_each():
 
 def test_of_two_that_want_a_folder_one_gets_it(tmp_path, monkeypatch):
     """The other one comes between the look and the claim."""
-    folder = tmp_path / "run"
+    look = any
 
-    def made_and_taken(path):
-        path.mkdir()
-        monkeypatch.undo()
-        assert shared_files.claim(path, "mine")
+    def look_late(paths):
+        taken = look(paths)
+        (tmp_path / "mine").touch()
+        return taken
 
-    monkeypatch.setattr(shared_files, "make_folder", made_and_taken)
-    assert not shared_files.claim(folder, "mine")
+    monkeypatch.setattr(shared_files, "any", look_late, raising=False)
+    assert not shared_files.claim(tmp_path, "mine")
 
 
 def test_a_second_process_is_refused(tmp_path):
     run = open_run()
-    code = f"import shared_files; from pathlib import Path; shared_files.lock(Path({str(run.folder)!r}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert "another process is at work in this folder" in done.stderr
-    run.lock.close()
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+    assert "another process is at work in this folder" in lock_elsewhere(run.folder)
+    shared_files.LOCKS.pop((run.folder / "lock").stat().st_ino).close()
+    assert lock_elsewhere(run.folder) == ""
 
 
-def test_the_same_process_may_go_on(tmp_path):
+def lock_elsewhere(folder):
+    """Return the error of a process of its own that locks a folder."""
+    code = f"import shared_files; from pathlib import Path; shared_files.lock(Path({str(folder)!r}))"
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60).stderr
+
+
+def test_the_same_process_may_go_on_and_keeps_the_lock(tmp_path):
     """As in a notebook, whose first run may have ended in an error."""
     first = open_run(out=str(tmp_path / "run"))
-    assert open_run(out=str(tmp_path / "run"), resume=True).folder == first.folder
+    second = open_run(out=str(tmp_path / "run"), resume=True)
+    assert second.folder == first.folder
+    del first
+    gc.collect()
+    assert "another process is at work" in lock_elsewhere(second.folder)
+
+
+def test_what_a_kill_left_unfinished_goes():
+    run = open_run()
+    (run.part("one").folder / "unfinished_1_history.csv").touch()
+    (run.folder / "unfinished_2_settings.json").touch()
+    open_run(resume=True)
+    assert not list(run.folder.rglob("unfinished_*"))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "mixed_float16"])
+def test_precisions_that_need_a_scaled_loss_are_refused(dtype):
+    with pytest.raises(InputError, match=f"PRECISION {dtype}: would need a scaled loss"):
+        open_run(constants={"PRECISION": dtype})
+    assert not shared_run.RUNS_DIR.exists()
 
 
 def test_resume_only_with_the_same_settings(monkeypatch):
@@ -170,7 +195,7 @@ def test_data_are_known_by_content():
 
 def test_results_of_a_run_that_goes_on_are_not_its_results():
     run = open_run()
-    run.report({"loss": 1.0})
+    run.save_results({"loss": 1.0})
     assert not (open_run(resume=True).folder / "results.json").exists()
 
 
@@ -209,7 +234,7 @@ def test_parts_keep_to_their_data():
 
 def test_sources_of_several_runs_are_named_once():
     folders = [open_run(source=source).folder for source in ("MNIST", "drawn digits", "MNIST")]
-    assert shared_run.sources(folders) == "MNIST and drawn digits"
+    assert shared_settings.sources(folders) == "MNIST and drawn digits"
 
 
 def test_tensorboard_is_asked_for_in_one_line(monkeypatch):
@@ -227,17 +252,25 @@ def test_of_a_distributed_resume_the_first_process_waits_until_the_others_have_c
     before = (begun.folder / "settings.json").read_text()
     copies = []
 
-    def wait():
+    def wait(holds):
+        assert holds
         assert (begun.folder / "settings.json").read_text() == before
         frame = sys._getframe(1)
         copies.append((frame.f_locals["self"].folder / "checkpoint" / "epoch_001.npz").exists())
+        return holds
 
     monkeypatch.setattr(shared_run, "device_layout", lambda: (2, 2, process))
-    monkeypatch.setattr(shared_run, "wait_for_all_processes", wait)
+    monkeypatch.setattr(shared_run, "in_all_processes", wait)
     run = open_run(resume=True)
     assert copies == [True]
     assert (run.folder == begun.folder) == (process == 0)
     assert ((begun.folder / "settings.json").read_text() == before) == (process == 1)
+
+
+def test_all_processes_stop_if_one_fails(monkeypatch):
+    monkeypatch.setattr(shared_run, "in_all_processes", lambda holds: False)
+    with pytest.raises(InputError, match="another process of this run has failed"):
+        open_run()
 
 
 def test_the_checkpoint_is_the_last_callback(monkeypatch):

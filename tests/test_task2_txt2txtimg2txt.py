@@ -6,8 +6,10 @@ from conftest import tiny_mnist
 
 import shared_blocks
 import shared_drawings
+import shared_run
 import shared_training
 import task2_txt2txtimg2txt as script
+from shared_files import InputError
 
 
 def test_parameter_counts_are_the_reports():
@@ -94,6 +96,13 @@ def test_parts_run_alone_and_are_not_done_twice(tmp_path, capsys):
     assert (tmp_path / "run" / "image_flatten_plain" / "answers.png").exists()
     wrong = (tmp_path / "run" / "text_0.5" / "errors.csv").read_text().splitlines()[1:]
     assert len(wrong) == round(30 * (1 - first["text_0.5_test_exact_match"]))
+
+
+@pytest.mark.parametrize("flags", [("--part", "text", "--shares", "0.5", "0.005"), ("--limit", "1")])
+def test_a_split_that_cannot_be_leaves_no_folder(flags):
+    with pytest.raises(InputError, match="cannot be split"):
+        script.main([*([] if "--limit" in flags else ["--limit", "50"]), *flags])
+    assert not shared_run.RUNS_DIR.exists()
 
 
 @pytest.mark.parametrize("flags", [("--shares", "1.5"), ("--shares", "x"), ("--part", "sound")])

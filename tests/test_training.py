@@ -65,11 +65,6 @@ def test_a_weight_that_is_no_number_ends_the_run(model):
         callback.on_epoch_end(4, {"loss": 3.0})
 
 
-def test_nothing_is_asked_of_a_gpu_after_each_batch():
-    for name in ("on_train_batch_end", "on_batch_end"):
-        assert name not in vars(shared_training.StopAtNaN)
-
-
 def watch(samples, epochs):
     """Return what a `GANWatch` logs in the end for `samples` over epochs of (accuracy, generator's loss)."""
     callback = shared_training.GANWatch(lambda: samples, low=-1, high=1)

@@ -1,6 +1,7 @@
 """The VAE scripts: loss, learning, what is measured."""
 
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import compare_runs
 import shared_drawings
+import shared_run
 import shared_training
 import VAE_filter64_latent32 as script
 from shared_files import InputError
@@ -98,7 +100,7 @@ def test_a_run_measures_active_units_and_sharpness(tiny, tmp_path):
 
 def test_saved_models_give_the_same_output(vae, tmp_path):
     faces = np.asarray(script.scale(shared_drawings.draw_faces(2, 64, seed=0)))
-    vae.encoder.save(tmp_path / "encoder.keras")
+    shared_run.Run.save_model(SimpleNamespace(folder=tmp_path), "encoder.keras", vae.encoder)
     loaded = keras.saving.load_model(tmp_path / "encoder.keras")
     for name, value in vae.encoder.predict(faces, verbose=0).items():
         np.testing.assert_array_equal(loaded.predict(faces, verbose=0)[name], value)

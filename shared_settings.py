@@ -1,0 +1,87 @@
+"""What `settings.json` says of a run: what it was started with, when, and whether it may go on with something else."""
+
+import importlib
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+
+import keras
+
+from shared_files import InputError, read_json
+
+# Constants and flags that may differ when a run is resumed. Data and limit may, since the data's contents may not.
+MAY_CHANGE = {
+    *("EPOCHS", "LIMIT", "PRECISION", "SAMPLES", "MEASURED", "INTERPOLATION_STEPS", "REPORT", "TINY"),
+    *("data", "distribute", "epochs", "limit", "out", "resume", "tensorboard", "traceback"),
+}
+
+
+def settings_of(experiment, args, source, fingerprint):
+    """Return the settings of a run that starts now, as a dict.
+
+    Args:
+        experiment: the script's `globals()`: its name and its constants, the names in capitals.
+        args: parsed command line.
+        source: text that says what the data are.
+        fingerprint: of the data's contents.
+    """
+    backend = keras.backend.backend()
+    modules = ("keras", "numpy", backend)
+    return {
+        "script": Path(experiment["__file__"]).stem,
+        "data": source,
+        "fingerprint": fingerprint,
+        "backend": backend,
+        "constants": {name: value for name, value in experiment.items() if name.isupper() and not callable(value)},
+        "arguments": vars(args),
+        "versions": {
+            "python": platform.python_version(),
+            **{module: importlib.import_module(module).__version__ for module in modules},
+        },
+        "starts": [{"time": time.strftime("%Y-%m-%d %H:%M:%S"), "command": " ".join(sys.argv)}],
+    }
+
+
+def continued(folder, settings, may_change):
+    """Return the settings of a run that goes on in `folder`: those given, with all starts so far, and what has changed.
+
+    Args:
+        folder: of the run.
+        settings: as of a run that starts now.
+        may_change: names of constants and flags in which the two may differ, besides MAY_CHANGE.
+
+    Raises:
+        InputError: there is no run, it is damaged, another script's, or differs in something else.
+    """
+    path = folder / "settings.json"
+    if not path.exists():
+        raise InputError(f"{folder}: no run to resume; leave --resume out to start one.")
+    before = read_json(path, *settings)
+    now = json.loads(json.dumps(settings, default=str))
+    if before["script"] != now["script"]:
+        raise InputError(f"{folder}: is a run of {before['script']}.py.")
+    if before["fingerprint"] != now["fingerprint"]:
+        raise InputError(f"{folder}: was started on other data ({before['data']}).")
+    if before["backend"] != now["backend"]:
+        raise InputError(f"{folder}: was started with KERAS_BACKEND={before['backend']}, not {now['backend']}.")
+    changed = {
+        name: [before[group].get(name), now[group].get(name)]
+        for group in ("constants", "arguments", "versions")
+        for name in sorted(before[group].keys() | now[group].keys())
+        if before[group].get(name) != now[group].get(name)
+    }
+    for name, (old, new) in changed.items():
+        if name not in {*MAY_CHANGE, *may_change, *now["versions"]}:
+            raise InputError(f"{folder}: was started with {name} {old}, not {new}.")
+    noted = {name: pair for name, pair in changed.items() if name in now["versions"] or name == "PRECISION"}
+    for name, (old, new) in noted.items():
+        print(f"Note: {name} was {old} before and is {new} now; the numbers may differ in their last digits.")
+    start = now["starts"][0] | {"changed": changed}
+    return now | {"starts": [*before["starts"], start]}
+
+
+def sources(folders):
+    """Return the text that says what the data of several run folders, or parts of runs, are."""
+    return " and ".join(sorted({read_json(folder / "settings.json", "data")["data"] for folder in folders}))
