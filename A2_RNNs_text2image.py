@@ -16,9 +16,10 @@ Departs from the report: the split is shuffled, queries are padded in front, the
 anew each epoch, from other digits than those of the validation; what is generated is read back.
 """
 
+from shared_start import keras  # TensorFlow without its noise; therefore first
+
 from math import prod
 
-import keras
 import numpy as np
 from keras import layers
 
@@ -41,6 +42,7 @@ TRAIN_SHARE = 0.8
 LIMIT = 20_000  # expressions, which is all
 STEPS_PER_EXECUTION = 25  # in one call of the compiled graph
 WATCHED = 1_000  # validation expressions that are read back after each epoch; at the end all are
+QUICK = 2_000  # expressions; with fewer the reader learns for one epoch instead of six, and reads a little worse
 SAMPLES = 12
 REPORT = {  # best validation loss and MAE of the report's table 4
     "encoders1_decoders1_units512": (0.0535, 0.1140),
@@ -130,18 +132,19 @@ def mean_squared_error(guess, pictures):
     return float(sum(np.square(a - b).sum(dtype=np.float64) for a, b in pairs) / pictures.size)
 
 
-def run_configuration(run, configuration, expressions, banks, reader):
+def run_configuration(run, count, configuration, expressions, banks, reader):
     """Train one configuration, read back what it generates, and write its part of the run.
 
     Args:
         run: the `shared_run.Run`.
+        count: which part it is of how many, as text.
         configuration: encoders, decoders, units.
         expressions: tokens of queries (count, 5) and answers (count, 3), and the rows to train and to validate with.
         banks: two `GlyphBank`, to train and to validate with.
         reader: as from `shared_answers.find_reader`.
     """
     name, args = "encoders{}_decoders{}_units{}".format(*configuration), run.args
-    part = run.part(name)
+    part = run.part(name, count)
     if part.is_done(args.epochs):
         return
     queries, answers, train_rows, validation_rows = expressions
@@ -205,15 +208,15 @@ def run_configuration(run, configuration, expressions, banks, reader):
 
 
 def save_table(run):
-    """Write `table4.csv` of all configurations that have ended, print it, and return its rows."""
+    """Write `table4.csv` of all configurations that have ended, print the gist of it, and return its rows."""
     rows = []
     for path in sorted(run.folder.glob("encoders*/results.json")):
         name, numbers = path.parent.name, shared_files.read_json(path)
         numbers |= dict(zip(("report_val_loss", "report_val_mae"), REPORT.get(name, ()), strict=False))
         rows.append({"configuration": name, **{column: numbers[column] for column in TABLE if column in numbers}})
-    path = run.folder / "table4.csv"
-    shared_files.write_table(path, rows, ["configuration", *TABLE])
-    print(path.read_text())
+    shared_files.write_table(run.folder / "table4.csv", rows, ["configuration", *TABLE])
+    shown = ("configuration", "val_loss", "report_val_loss", "mean_glyph_mse", "read_answers", "diversity")
+    shared_files.print_table([{name: row.get(name, "") for name in shown} for row in rows])
     return rows
 
 
@@ -243,12 +246,14 @@ def main(argv=None):
     banks = [
         shared_blocks.GlyphBank(*glyphs, [args.seed, index]) for index, glyphs in enumerate((train_digits, test_digits))
     ]
-    reader = shared_answers.find_reader(train_digits, banks[0], args.seed)
+    reader = shared_answers.find_reader(train_digits, banks[0], args.seed, quick=len(queries) < QUICK)
     seen = shared_answers.read(reader, shared_figures.to_unit(test_digits[0]))
     reader_accuracy = float((seen == test_digits[1]).mean())
     print(f"The reader reads {reader_accuracy:.2%} of the test digits.")
-    for configuration in [one] if all(one) else CONFIGURATIONS:
-        run_configuration(run, configuration, (queries, answers, *rows), banks, reader)
+    configurations = [one] if all(one) else CONFIGURATIONS
+    for index, configuration in enumerate(configurations, start=1):
+        count = f"{index} of {len(configurations)}"
+        run_configuration(run, count, configuration, (queries, answers, *rows), banks, reader)
     numbers = {"reader_accuracy": reader_accuracy}
     for row in save_table(run):
         name = row.pop("configuration")

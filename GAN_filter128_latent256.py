@@ -14,7 +14,8 @@ Departs from the report: one step trains both networks on one real and one gener
 the sphere; convolutions in bfloat16 on processors that have it; centre crop instead of squash.
 """
 
-import keras
+from shared_start import keras  # TensorFlow without its noise; therefore first
+
 import numpy as np
 from keras import ops
 

@@ -14,7 +14,8 @@ Departs from the report: KL is weighed by a constant instead of by the batch siz
 from a sixth of it; no sigmoid in the encoder; 5 % of the pictures are held out; centre crop instead of squash.
 """
 
-import keras
+from shared_start import keras  # TensorFlow without its noise; therefore first
+
 import numpy as np
 from keras import ops
 

@@ -9,6 +9,8 @@ Writes to `runs/comparison/`, or the folder that `--out` names:
     results.csv         the final numbers, one row a run
 """
 
+import shared_start  # noqa: F401, first: TensorFlow without its noise
+
 import os
 from pathlib import Path
 
@@ -56,6 +58,16 @@ def read_picture(path):
     return np.asarray(Image.open(path).convert("RGB"))
 
 
+def differences(runs):
+    """Return a sentence on what keeps runs from being compared, or "": other data, other numbers of epochs."""
+    found = {
+        "epochs": sorted({f"{read_json(folder / 'results.json', 'epochs')['epochs']}" for folder in runs.values()}),
+        "data": sorted({sources([folder]) for folder in runs.values()}),
+    }
+    differ = [f"{name} ({', '.join(values)})" for name, values in found.items() if len(values) > 1]
+    return f"Careful: these runs differ in {' and in '.join(differ)}." if differ else ""
+
+
 def compare_curves(runs, out):
     """Save the curves that all runs have, a panel a curve and a line a run."""
     histories = {name: read_history(folder / "history.csv") for name, folder in runs.items()}
@@ -64,7 +76,7 @@ def compare_curves(runs, out):
         common.remove("loss")
     panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
     lines = "training (solid) and held out (dashed)" if len(panels) < len(common) else "training"
-    title = f"{lines}; {sources(runs.values())}"
+    title = f"{lines}; {sources(runs.values())}\n{differences(runs)}".strip()
     save_curves(out / "curves.png", histories, panels, title)
 
 
@@ -99,6 +111,8 @@ def main(argv=None):
         require_finished(folder)
     runs = label(args.runs)
     make_folder(args.out)
+    if warning := differences(runs):
+        print(warning)
     compare_curves(runs, args.out)
     compare_pictures(runs.values(), args.out)
     compare_results(runs, args.out)

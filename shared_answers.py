@@ -178,7 +178,7 @@ def build_reader():
     return keras.Model(picture, layers.Dense(len(CHARACTERS), activation="softmax", name="character")(x), name="reader")
 
 
-def find_reader(digits, bank, seed):
+def find_reader(digits, bank, seed, quick=False):
     """Return a reader of digits, minus and blank, trained now or, on the same digits, before.
 
     It is kept in `data/` under a name that follows from digits, model, seed and the constants above.
@@ -187,10 +187,12 @@ def find_reader(digits, bank, seed):
         digits: pair of uint8 (count, 28, 28) and labels (count,), to train with.
         bank: `GlyphBank` of these digits, for the minus signs and blanks.
         seed: of weights and order.
+        quick: whether to train for one epoch instead of READER_EPOCHS, for a first look.
     """
+    epochs = 1 if quick else READER_EPOCHS
     keras.utils.set_random_seed(seed)
     reader = build_reader()
-    name = digest(fingerprint(*digits), reader.to_json(), seed, READER_EPOCHS, READER_BATCH_SIZE)
+    name = digest(fingerprint(*digits), reader.to_json(), seed, epochs, READER_BATCH_SIZE)
     reader.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     path = shared_data.DATA_DIR / f"digit_reader_{name}.npz"
     one_process = device_layout()[1] == 1  # another process might not have it, and must not train it alone
@@ -200,7 +202,7 @@ def find_reader(digits, bank, seed):
             return reader
         except InputError as error:
             print(f"Warning: {error} It is made anew.")
-    train_reader(reader, digits, bank, seed)
+    train_reader(reader, digits, bank, seed, epochs)
     try:
         make_folder(path.parent)
         write_arrays(path, **to_arrays(state_variables(reader), "state"))
@@ -209,16 +211,16 @@ def find_reader(digits, bank, seed):
     return reader
 
 
-def train_reader(reader, digits, bank, seed):
+def train_reader(reader, digits, bank, seed, epochs):
     """Train the compiled reader on all digits and, as often as each, on minus signs and blanks; see `find_reader`."""
-    print("Training the digit reader, once.")
+    print(f"Training the digit reader, once: {epochs} epochs, on all of MNIST each of 10 to 20 s.")
     signs = to_tokens(["-", " "]).repeat(len(digits[1]) // 10)
     pictures = np.concatenate([digits[0], bank.pick(signs, np.random.default_rng(seed))])
     characters = np.concatenate([digits[1], signs]).astype(np.int32)
     batches = Batches(
         (pictures, characters), np.arange(len(pictures)), READER_BATCH_SIZE, lambda x, y, rng: (to_unit(x), y)
     )
-    reader.fit(batches, epochs=READER_EPOCHS, shuffle=False, callbacks=[SeedEachEpoch(seed, batches)], verbose=2)
+    reader.fit(batches, epochs=epochs, shuffle=False, callbacks=[SeedEachEpoch(seed, batches)], verbose=2)
 
 
 def read(reader, pictures):

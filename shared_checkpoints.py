@@ -106,10 +106,13 @@ class Checkpoint(keras.callbacks.Callback):
             if epochs not in (self.epochs - 1, self.epochs):
                 path.unlink()
 
-    def restore_best(self):
-        """Give the model the state that it had after the best epoch, if one was to be chosen."""
+    def finish(self):
+        """Give the model its state after the best epoch, if one was to be chosen; keep the last checkpoint alone."""
         if self.best:
             assign(self.model.variables, self.best_state)
+        for epochs, path in epoch_files(self.folder).items():
+            if epochs < self.epochs:
+                path.unlink()
 
 
 def state_variables(model):

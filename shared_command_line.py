@@ -28,17 +28,22 @@ def parser(experiment, data_flag, unit="pictures"):
 
     Args:
         experiment: the script's `globals()`: its docstring is the help, its constants EPOCHS, BATCH_SIZE and LIMIT are
-            the defaults.
+            the defaults; where one is a dict {model: number} the flag, which then counts for all models, is None.
         data_flag: pair of the flag that names the data and its help, such as `shared_data.PICTURES_FLAG`.
         unit: what batch size and limit count.
     """
     script = Path(experiment["__file__"])
-    epochs, batch_size, limit = (experiment[name] for name in ("EPOCHS", "BATCH_SIZE", "LIMIT"))
     flags = OneLineParser(prog=script.name, description=experiment["__doc__"])
     flags.add_argument(data_flag[0], dest="data", metavar="PATH", help=data_flag[1])
-    flags.add_argument("--epochs", type=positive, default=epochs, help="passes over the training set (%(default)s)")
-    flags.add_argument("--batch-size", type=positive, default=batch_size, help=f"{unit} per step (%(default)s)")
-    flags.add_argument("--limit", type=positive, default=limit, help=f"use at most so many {unit} (%(default)s)")
+    for flag, text in (
+        ("--epochs", "passes over the training set"),
+        ("--batch-size", f"{unit} per step"),
+        ("--limit", f"use at most so many {unit}"),
+    ):
+        value = experiment[flag[2:].replace("-", "_").upper()]
+        by_model = isinstance(value, dict)
+        default = ", ".join(f"{model}: {number}" for model, number in value.items()) if by_model else f"{value}"
+        flags.add_argument(flag, type=positive, default=None if by_model else value, help=f"{text} ({default})")
     flags.add_argument("--out", help=f"run folder (runs/{script.stem}/, or the next runs/{script.stem}_N/)")
     flags.add_argument("--seed", type=number_32_bit, default=0, help="seed of everything random (%(default)s)")
     flags.add_argument("--resume", action="store_true", help="go on with the newest run, or --out's, where it ended")

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from shared_drawings import cv2, draw_digits, draw_faces  # OpenCV as it is set up there
+from shared_drawings import STAND_IN, cv2, draw_digits, draw_faces  # OpenCV as it is set up there
 from shared_files import InputError, digest, written_whole
 
 PICTURES_FLAG = ("--data", "folder of pictures or .npy file (data/celeba/, else drawn faces)")
@@ -42,7 +42,7 @@ def find_images(data, size, limit, seed, centre_crop=True):
     """
     if data is None and not (CELEBA_DIR.is_dir() and list_images(CELEBA_DIR)):
         images = draw_faces(min(limit, DRAWN_FACES), size, seed)
-        source = f"{len(images):,} drawn faces (stand-in data)"
+        source = f"{len(images):,} drawn faces ({STAND_IN})"
         print(f"Data: {source}, since there is no --data and no picture in {CELEBA_DIR}.")
     else:
         path = Path(data or CELEBA_DIR)
@@ -205,16 +205,20 @@ def convert(path, items, read, size, centre_crop=True):
 
     def fill(index):
         image = read(items[index])
-        if image is not None:
-            images[index] = resize_square(image, size, centre_crop)
-        return image is not None
+        if image is None:
+            return False
+        images[index] = resize_square(image, size, centre_crop)
+        small[index] = min(image.shape[:2]) < size
+        return True
 
     print(f"Converting {len(items):,} pictures of {path} to {size}x{size}, once.")
     progress = keras.utils.Progbar(len(items), verbose=1 if sys.stdout.isatty() else 0, unit_name="picture")
-    readable = np.zeros(len(items), bool)
+    readable, small = np.zeros((2, len(items)), bool)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for index, readable[index] in enumerate(pool.map(fill, range(len(items)))):
             progress.update(index + 1)
+    if small.any():
+        print(f"Note: {small.sum():,} of them are smaller and are enlarged, which blurs them.")
     skipped = np.flatnonzero(~readable)
     if len(skipped) == len(items):
         raise InputError(f"{path}: none of its {len(items):,} pictures can be read.")
@@ -273,7 +277,7 @@ def find_digits(path, seed):
         except Exception as error:  # keras raises plain Exception when it cannot download
             print(f"Warning: MNIST cannot be had ({error}); --mnist FILE takes it from a file.")
             train, test = (draw_digits(count, [seed, index]) for index, count in enumerate(DRAWN_DIGITS.values()))
-            source = "drawn digits (stand-in data)"
+            source = f"drawn digits ({STAND_IN})"
     print(f"Data: {source}, {len(train[0]):,} digits to train with and {len(test[0]):,} to test with.")
     return train, test, source
 

@@ -8,6 +8,7 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")
 import cv2
 import numpy as np
 
+STAND_IN = "stand-in data"  # said of data that are drawn
 FONTS = [getattr(cv2, f"FONT_HERSHEY_{name}") for name in ("SIMPLEX", "DUPLEX", "TRIPLEX", "SCRIPT_COMPLEX")]
 SKINS = np.array([(255, 224, 196), (241, 194, 155), (224, 172, 125), (198, 134, 90), (141, 85, 54), (90, 56, 38)])
 HAIRS = np.array([(28, 22, 20), (62, 40, 26), (106, 68, 38), (168, 120, 60), (222, 188, 120), (190, 190, 190)])

@@ -111,6 +111,15 @@ def write_table(path, rows, columns=()):
         writer.writerows(rows)
 
 
+def print_table(rows):
+    """Print dicts of texts and numbers as the rows of a table, aligned, under the keys of the first."""
+    texts = [[f"{value:,.4g}" if isinstance(value, float) else f"{value}" for value in row.values()] for row in rows]
+    lines = [list(rows[0]), *texts]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
+
+
 def read_history(path):
     """Return the columns of a CSV file of numbers, such as a run's `history.csv`, as {name: list of float}.
 

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from shared_checkpoints import Checkpoint
+from shared_drawings import STAND_IN
 from shared_figures import save_curves, save_gif, save_grid
 from shared_files import (
     InputError,
@@ -25,7 +26,7 @@ from shared_files import (
     write_json,
     written_whole,
 )
-from shared_settings import continued, settings_of
+from shared_settings import continued, settings_of, warn_of_name
 from shared_training import (
     Samples,
     SeedEachEpoch,
@@ -44,10 +45,10 @@ class Run:
     """The folder of one run, and what is written to it.
 
     A new run gets a folder of its own: the one that `--out` names, or `runs/<script>/`, or `runs/<script>_2/` and so
-    on where that is taken. A resumed one goes on in the one that `--out` names, or in the script's newest, and only on
-    the same data, backend and settings, but for those that `shared_settings` lets change. `settings.json` lists every
-    start. Of the processes of a distributed run, which all do the same, the first keeps the folder; the others throw
-    theirs away.
+    on where that is taken; on drawn data it is `runs/<script>_drawn/`. A resumed one goes on in the one that `--out`
+    names, or in the script's newest, and only on the same data, backend and settings, but for those that
+    `shared_settings` lets change. `settings.json` lists every start. Of the processes of a distributed run, which all
+    do the same, the first keeps the folder; the others throw theirs away.
 
     Attributes:
         name: of the script, with that of the part behind it.
@@ -81,6 +82,7 @@ class Run:
         self.fingerprint = fingerprint(*data)
         settings = settings_of(experiment, args, source, self.fingerprint)
         require_precision(settings["constants"].get("PRECISION"))
+        warn_of_name(self.name, settings["constants"])
         failure = None
         try:
             settings = self._open_folder(settings, may_change)
@@ -96,12 +98,13 @@ class Run:
     def _open_folder(self, settings, may_change):
         """Choose and take the folder; return `settings`, with those of earlier starts if the run is a resumed one."""
         named = Path(self.args.out).resolve() if self.args.out else None
+        name = self.name + ("_drawn" if STAND_IN in self.source else "")
         is_first = device_layout()[2] == 0
         if self.args.resume:
-            self.folder = named or newest_run(self.name)
+            self.folder = named or newest_run(name, self.name)
             settings = continued(self.folder, settings, may_change)
         elif is_first:
-            self.folder = named or claim_next(self.name)
+            self.folder = named or claim_next(name)
             if named and not claim(named, "settings.json"):
                 raise InputError(f"{named}: is taken; name another --out, or add --resume to go on there.")
         if is_first:
@@ -119,17 +122,19 @@ class Run:
         self.folder = folder
         make_folder(folder)
 
-    def part(self, name, source=None, data=None):
+    def part(self, name, count, source=None, data=None):
         """Return a part of this run, with a folder of its own in the run folder, trained and resumed by itself.
 
         Args:
             name: of part and folder.
+            count: which part it is of how many, as text such as "4 of 7".
             source: text that says what its data are; None for the run's own.
             data: their arrays.
 
         Raises:
             InputError: the part was started on other data, or its folder is damaged.
         """
+        print(f"\nPart {name} ({count})")
         part = copy.copy(self)
         part.name = f"{self.name}/{name}"
         part.folder = self.folder / name
@@ -145,13 +150,16 @@ class Run:
         return part
 
     def is_done(self, epochs):
-        """Say whether this part has ended after it was asked for at least so many epochs.
+        """Say, and print, whether this part has ended after it was asked for at least so many epochs.
 
         Raises:
             InputError: its results are damaged.
         """
         path = self.folder / "results.json"
-        return path.exists() and read_json(path, "epochs_asked")["epochs_asked"] >= epochs
+        done = path.exists() and read_json(path, "epochs_asked")["epochs_asked"] >= epochs
+        if done:
+            print("It was done before.")
+        return done
 
     def fit(self, model, batches, *, epochs, validation_data=None, save_samples=None, callbacks=(), best=None):
         """Train a built and compiled model as `Model.fit` does, after its last whole epoch if it was cut off.
@@ -193,7 +201,7 @@ class Run:
             callbacks=[*callbacks, checkpoint],
             verbose=1 if sys.stdout.isatty() else 2,  # a progress bar on a terminal, a line an epoch in a log
         )
-        checkpoint.restore_best()
+        checkpoint.finish()
         return checkpoint.history()
 
     def title(self, text):
@@ -229,14 +237,14 @@ class Run:
         row = int(np.argmin(history[best])) if best else -1
         results = {name: values[row] for name, values in history.items() if name not in ("epoch", "seconds")}
         results.update(epochs=len(history["epoch"]), epochs_asked=epochs, seconds=sum(history["seconds"]), **metrics)
+        for name, value in results.items():
+            print(f"{name:>28}  {value:,.5g}")
         self.save_results(results)
         return results
 
     def save_results(self, results):
-        """Write a dict of numbers to `results.json` and print it."""
+        """Write a dict of numbers to `results.json`, and say where everything is."""
         write_json(self.folder / "results.json", results)
-        for name, value in results.items():
-            print(f"{name:>28}  {value:,.5g}")
         print(f"Everything is in {self.folder}")
 
 
@@ -246,17 +254,17 @@ def numbered_folders(name):
     return {int(match[1] or 1): folder for match, folder in matches if match}
 
 
-def newest_run(name):
-    """Return the folder of the newest run of the script `name`; a script `<name>_2` has runs of its own."""
+def newest_run(name, script):
+    """Return the newest `runs/<name>` or `runs/<name>_<n>` that is a run of `script`; `<name>_2` may be another one."""
     for _, folder in sorted(numbered_folders(name).items(), reverse=True):
         path = folder / "settings.json"
-        if path.exists() and path.stat().st_size and read_json(path, "script")["script"] == name:
+        if path.exists() and path.stat().st_size and read_json(path, "script")["script"] == script:
             return folder
     return RUNS_DIR / name
 
 
 def claim_next(name):
-    """Return the folder of a new run of the script `name`, which has the number after those that are there."""
+    """Return `runs/<name>`, or that with the number after those that are there, taken for a new run."""
     number = max(numbered_folders(name), default=0) + 1
     while not claim(folder := RUNS_DIR / (name if number == 1 else f"{name}_{number}"), "settings.json"):
         number += 1

@@ -3,6 +3,7 @@
 import importlib
 import json
 import platform
+import re
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,20 @@ MAY_CHANGE = {
     *("EPOCHS", "LIMIT", "PRECISION", "SAMPLES", "MEASURED", "INTERPOLATION_STEPS", "REPORT", "TINY"),
     *("data", "distribute", "epochs", "limit", "out", "resume", "tensorboard", "traceback"),
 }
+
+CONSTANT_OF = {"filter": "FILTERS", "latent": "LATENT_DIM"}  # by the word before its value in a script's name
+
+
+def settings_in_name(name):
+    """Return {constant: value} that the name of a script tells, such as {"LATENT_DIM": 32} of `VAE_latent32`."""
+    return {CONSTANT_OF[word]: int(value) for word, value in re.findall(rf"_({'|'.join(CONSTANT_OF)})(\d+)", name)}
+
+
+def warn_of_name(name, constants):
+    """Print a warning for each constant that is not what a script's name says."""
+    for constant, value in settings_in_name(name).items():
+        if constants.get(constant) != value:
+            print(f"Warning: the name {name} says {value}; {constant} is {constants.get(constant)}.")
 
 
 def settings_of(experiment, args, source, fingerprint):

@@ -185,7 +185,11 @@ class StopAtNaN(keras.callbacks.Callback):
 
 
 class Stopwatch(keras.callbacks.Callback):
-    """Log the seconds that each epoch took, validation included."""
+    """Log the seconds that each epoch took, validation included, and say once how long the others will take."""
+
+    def on_train_begin(self, logs=None):
+        """Count the epochs from now on."""
+        self.epochs = 0
 
     def on_epoch_begin(self, epoch, logs=None):
         """Start the watch."""
@@ -194,6 +198,10 @@ class Stopwatch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Add `seconds` to what the later callbacks see."""
         logs["seconds"] = time.perf_counter() - self.start
+        self.epochs += 1
+        left = (self.params["epochs"] - epoch - 1) * logs["seconds"] / 60
+        if self.epochs == 2 and left >= 1:  # the first one compiles
+            print(f"\nAbout {left:.0f} min left for epochs {epoch + 2} to {self.params['epochs']}.")
 
 
 class Samples(keras.callbacks.Callback):
@@ -226,16 +234,18 @@ class GANWatch(keras.callbacks.Callback):
         low: smallest value that a picture may have.
         high: largest value.
         patience: epochs of certain discriminator and rising generator loss before the warning.
+        warm_up: steps before the first warning; until then samples of photographs are flat where all is well, too.
     """
 
     counters = ("g_loss", "epochs_won")
 
-    def __init__(self, samples, *, low, high, patience=3):
+    def __init__(self, samples, *, low, high, patience=3, warm_up=1_000):
         super().__init__()
         self.samples = samples
         self.low = low
         self.high = high
         self.patience = patience
+        self.warm_up = warm_up
         self.g_loss = np.inf
         self.epochs_won = 0
 
@@ -253,5 +263,5 @@ class GANWatch(keras.callbacks.Callback):
             "the discriminator has won": self.epochs_won >= self.patience,
         }
         for text, holds in found.items():
-            if holds:
+            if holds and int(self.model.optimizer.iterations) >= self.warm_up:
                 print(f"\nWarning: after epoch {epoch + 1} {text}.")

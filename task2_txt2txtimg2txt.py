@@ -4,8 +4,8 @@
     python task2_txt2txtimg2txt.py --part image --no-augmentation --resume    # adds them without it, for figure 13
 
 Sutskever et al., "Sequence to Sequence Learning with Neural Networks", 2014; the convolution model reads with the
-ConvLSTM of Shi et al., 2015. The loss is the categorical cross-entropy of a character, in nats. The image models take
-twice the --batch-size, the convolution model twice the --epochs. A part that is done is not done again on --resume.
+ConvLSTM of Shi et al., 2015. The loss is the categorical cross-entropy of a character, in nats. A part that is done is
+not done again on --resume.
 
 Writes `runs/task2_txt2txtimg2txt/`: settings.json, results.json, text_accuracy_by_share.png (figure 10),
 text_accuracy_by_epoch.png (11), image_accuracy_augmented.png (12), and for each part, `text_<share>/` or
@@ -15,7 +15,8 @@ Departs from the report: pixels are divided by 255 once, not twice; training pic
 other digits than the test's; no expression is on both sides; accuracy per epoch from text is of 2,000 tests at most.
 """
 
-import keras
+from shared_start import keras  # TensorFlow without its noise; therefore first
+
 import numpy as np
 from keras import layers, ops
 from matplotlib.figure import Figure
@@ -32,12 +33,10 @@ import shared_training
 
 UNITS = 256  # of every LSTM
 SHARES = (0.95, 0.9, 0.75, 0.5, 0.25, 0.1, 0.05)  # of the expressions, trained on by the text model
-EPOCHS = 100
-BATCH_SIZE = 32
+EPOCHS = {"text": 100, "flatten": 100, "convolution": 200}
+BATCH_SIZE = {"text": 32, "flatten": 64, "convolution": 64}
 MODELS = ("flatten", "convolution")  # that read images
 IMAGE_SHARE = 0.8  # of the expressions, trained on by the image models
-IMAGE_BATCHES = 2  # times BATCH_SIZE, for the image models
-CONVOLUTION_EPOCHS = 2  # times EPOCHS, for the convolution model
 DROPOUT = 0.3
 ROTATION = 0.05  # of a full turn, to either side
 ZOOM = 0.1
@@ -47,13 +46,7 @@ STEPS_PER_EXECUTION = 50  # of the text model, in one call of the compiled graph
 WATCHED = 2_000  # test expressions, at most, that the text model's accuracy per epoch is of; the final one is of all
 SHOWN = 12  # test pictures
 REPORT = {0.95: 0.9993, 0.9: 1.0, 0.75: 0.9989, 0.5: 0.9940, 0.25: 0.9617, 0.1: 0.6789, 0.05: 0.5445}  # its accuracies
-TINY = {
-    "UNITS": 8,
-    "SHARES": (0.5,),
-    "MODELS": ("flatten",),
-    "LIMIT": 50,
-    "EPOCHS": 1,
-}  # a run of seconds, for the tests
+TINY = {"UNITS": 8, "SHARES": (0.5,), "MODELS": ("flatten",), "LIMIT": 50, "EPOCHS": {"text": 1, "flatten": 1}}
 
 GLYPHS_SHAPE = (shared_blocks.QUERY_LENGTH, *shared_blocks.GLYPH_SHAPE)
 
@@ -119,38 +112,41 @@ def queries_in_glyphs(bank):
     return lambda query, answer, rng: (bank.pick(query, rng), shared_blocks.to_one_hot(answer))
 
 
-def run_text(run, queries, answers, share, rows):
+def run_text(run, count, queries, answers, share, rows):
     """Train the text model on one share of the expressions, and look into every wrong answer to the others.
 
     Args:
         run: the `shared_run.Run`.
+        count: which part it is of how many, as text.
         queries: int8 tokens (count, 5).
         answers: int8 tokens (count, 3).
         share: of the expressions that is trained on.
         rows: to train on and to test on.
     """
-    part, args = run.part(f"text_{share:g}"), run.args
-    if part.is_done(args.epochs):
+    part, args = run.part(f"text_{share:g}", count), run.args
+    epochs, batch_size = args.epochs or EPOCHS["text"], args.batch_size or BATCH_SIZE["text"]
+    if part.is_done(epochs):
         return
     train_rows, test_rows = rows
     watched_rows = np.random.default_rng(args.seed).permutation(test_rows)[:WATCHED]
-    batches = shared_training.Batches((queries, answers), train_rows, args.batch_size, to_one_hot_batch)
+    batches = shared_training.Batches((queries, answers), train_rows, batch_size, to_one_hot_batch)
     watched = shared_training.Batches((queries, answers), watched_rows, 500, to_one_hot_batch)
 
     keras.utils.set_random_seed(args.seed)
     model = build_text_model()
     compile_model(model, **shared_training.fast_lstm(STEPS_PER_EXECUTION))
-    history = part.fit(model, batches, epochs=args.epochs, validation_data=watched)
+    history = part.fit(model, batches, epochs=epochs, validation_data=watched)
     predicted = shared_training.predict(model, shared_blocks.to_one_hot(queries[test_rows])).argmax(-1)
     shared_answers.save_errors(part, queries[test_rows], answers[test_rows], predicted)
-    finish_part(part, model, history, args.epochs, answers[test_rows], predicted)
+    finish_part(part, model, history, epochs, answers[test_rows], predicted)
 
 
-def run_image(run, queries, answers, name, digits, rows):
+def run_image(run, count, queries, answers, name, digits, rows):
     """Train an image model on expressions and glyphs that the test never shows, and show what it answers.
 
     Args:
         run: the `shared_run.Run`.
+        count: which part it is of how many, as text.
         queries: int8 tokens (count, 5).
         answers: int8 tokens (count, 3).
         name: "flatten" or "convolution".
@@ -158,16 +154,15 @@ def run_image(run, queries, answers, name, digits, rows):
         rows: to train on and to test on.
     """
     args = run.args
-    epochs = args.epochs * (CONVOLUTION_EPOCHS if name == "convolution" else 1)
+    epochs, batch_size = args.epochs or EPOCHS[name], args.batch_size or BATCH_SIZE[name]
     *sets, source = digits
     data = [queries, answers, *sets[0], *sets[1]]
     kind = "plain" if args.no_augmentation else "augmented"
-    part = run.part(f"image_{name}_{kind}", f"{run.source} in {source}", data)
+    part = run.part(f"image_{name}_{kind}", count, f"{run.source} in {source}", data)
     if part.is_done(epochs):
         return
     train_rows, test_rows = rows
     banks = [shared_blocks.GlyphBank(*glyphs, [args.seed, index]) for index, glyphs in enumerate(sets)]
-    batch_size = IMAGE_BATCHES * args.batch_size
     batches = shared_training.Batches((queries, answers), train_rows, batch_size, queries_in_glyphs(banks[0]))
     watched = shared_training.Batches((queries, answers), test_rows, 500, queries_in_glyphs(banks[1]))
 
@@ -253,24 +248,26 @@ def main(argv=None):
     )
     args = parser.parse_args(argv)
     queries, answers = shared_blocks.sample_expressions(args.limit, args.seed)
-    shares = {*(args.shares if args.part != "image" else ()), *([IMAGE_SHARE] if args.part != "text" else ())}
+    todo = [*(args.shares if args.part != "image" else ()), *(args.models if args.part != "text" else ())]
+    shares = {IMAGE_SHARE if what in MODELS else what for what in todo}
     rows = {
         share: shared_blocks.split_expressions(queries, share, args.seed, args.commuted_together) for share in shares
     }
     digits = shared_data.find_digits(args.data, args.seed) if args.part != "text" else None
     which_parts = ("SHARES", "MODELS", "SHOWN", "part", "shares", "models", "no_augmentation")
     run = shared_run.Run(globals(), args, f"{len(queries):,} expressions", [queries, answers], which_parts)
-    if args.part != "image":
-        for share in args.shares:
-            run_text(run, queries, answers, share, rows[share])
-    if args.part != "text":
-        for name in args.models:
-            run_image(run, queries, answers, name, digits, rows[IMAGE_SHARE])
+    for index, what in enumerate(todo, start=1):
+        count = f"{index} of {len(todo)}"
+        if what in MODELS:
+            run_image(run, count, queries, answers, what, digits, rows[IMAGE_SHARE])
+        else:
+            run_text(run, count, queries, answers, what, rows[what])
     paths = sorted(run.folder.glob("*/results.json"), reverse=True)
     parts = {path.parent: shared_files.read_json(path) for path in paths}
     save_figures(run, parts)
     metrics = ("test_accuracy", "test_exact_match")
     accuracies = {f"{folder.name}_{name}": results[name] for folder, results in parts.items() for name in metrics}
+    shared_files.print_table([{"part": part.name, **{name: parts[part][name] for name in metrics}} for part in parts])
     run.save_results(accuracies)
     return accuracies
 

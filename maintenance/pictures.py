@@ -14,10 +14,11 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
 """
 
+from shared_start import keras  # TensorFlow without its noise; therefore first
+
 import shutil
 from pathlib import Path
 
-import keras
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image

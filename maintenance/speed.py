@@ -12,6 +12,8 @@ by that time, by the rate of a large matrix product, measured just before. PyTor
 installed.
 """
 
+from shared_start import keras  # TensorFlow without its noise; therefore first
+
 import io
 import os
 import statistics
@@ -22,7 +24,6 @@ from contextlib import redirect_stdout
 from math import prod
 
 import cv2
-import keras
 import numpy as np
 from keras import layers
 
@@ -214,7 +215,7 @@ def expressions(count):
 
 def text_contest():
     """Return the contest of text to text."""
-    size = arithmetic_script.BATCH_SIZE
+    size = arithmetic_script.BATCH_SIZE["text"]
     queries, answers, rows, _ = expressions(200 * size)
     return lstm_contest(
         "text to text",
@@ -228,7 +229,7 @@ def text_contest():
 
 def image_contest(name, steps):
     """Return the contest of image to text by the model "flatten" or "convolution"."""
-    size = arithmetic_script.IMAGE_BATCHES * arithmetic_script.BATCH_SIZE
+    size = arithmetic_script.BATCH_SIZE[name]
     queries, answers, rows, bank = expressions(steps * size)
 
     return lstm_contest(

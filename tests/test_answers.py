@@ -90,6 +90,17 @@ def test_reader_reads_what_it_was_trained_on_and_is_reused(tmp_path, capsys):
     np.testing.assert_array_equal(again.get_weights()[0], reader.get_weights()[0])
 
 
+def test_a_quick_reader_learns_for_one_epoch(capsys):
+    digits = shared_drawings.draw_digits(200, seed=0)
+    bank = shared_blocks.GlyphBank(*digits, seed=0)
+    shared_answers.find_reader(digits, bank, seed=0, quick=True)
+    printed = capsys.readouterr().out
+    assert "Training the digit reader, once: 1 epochs" in printed
+    assert printed.count("accuracy:") == 1
+    shared_answers.find_reader(digits, bank, seed=0)
+    assert "once: 6 epochs" in capsys.readouterr().out
+
+
 def test_damaged_or_unkept_reader_is_trained_anew(monkeypatch, capsys):
     monkeypatch.setattr(shared_answers, "READER_EPOCHS", 1)
     digits = shared_drawings.draw_digits(40, seed=0)

@@ -97,7 +97,7 @@ def test_best_weights_are_those_of_the_results(tmp_path):
     for epochs in (1, 3, 5):
         model, checkpoint = train(tmp_path, epochs, callbacks=[Keep()], best="judged")
     last = model.get_weights()
-    checkpoint.restore_best()
+    checkpoint.finish()
     best = 1 + int(np.argmin(checkpoint.history()["judged"]))
     assert best == 2
     np.testing.assert_array_equal(model.get_weights()[0], weights[best][0])

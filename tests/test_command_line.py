@@ -15,6 +15,17 @@ def test_defaults_are_the_constants():
     assert (args.data, args.out, args.resume, args.tensorboard) == (None, None, False, False)
 
 
+def test_defaults_may_differ_by_model(capsys):
+    constants = {"EPOCHS": {"a": 3, "b": 6}, "BATCH_SIZE": 4, "LIMIT": 5}
+    experiment = {"__file__": "script.py", "__doc__": "A script.", **constants}
+    parser = shared_command_line.parser(experiment, ("--data", "what"))
+    assert parser.parse_args([]).epochs is None
+    assert parser.parse_args(["--epochs", "7"]).epochs == 7
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--help"])
+    assert "passes over the training set (a: 3, b: 6)" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     "flags",
     [

@@ -83,6 +83,15 @@ def test_shrinking_is_antialiased():
     assert abs(int(shrunk.mean()) - 127) <= 1
 
 
+def test_enlarging_is_said(tmp_path, capsys):
+    write_pictures(tmp_path / "pictures", 3)
+    Image.new("RGB", (9, 40)).save(tmp_path / "pictures" / "thin.png")
+    shared_data.load_images(tmp_path / "pictures", 20)
+    assert "Note: 1 of them are smaller and are enlarged" in capsys.readouterr().out
+    shared_data.load_images(tmp_path / "pictures", 8)
+    assert "enlarged" not in capsys.readouterr().out
+
+
 def test_cache_is_used_and_refreshed(tmp_path, capsys):
     folder = write_pictures(tmp_path / "pictures", 4)
     first = shared_data.load_images(folder, 8)

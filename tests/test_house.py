@@ -15,15 +15,14 @@ from conftest import EXPERIMENTS, FAMILIES, ONE_OF_EACH, ROOT, TOOLS, without_se
 
 import shared_files
 import shared_run
+from shared_settings import settings_in_name
 
 FLOORS = [  # of the shared files; each stands on those before it alone
-    {"shared_files", "shared_drawings", "shared_figures"},
+    {"shared_start", "shared_files", "shared_drawings", "shared_figures"},
     {"shared_data", "shared_blocks", "shared_checkpoints", "shared_training", "shared_command_line", "shared_settings"},
     {"shared_run"},
     {"shared_answers"},
 ]
-CONSTANT_OF = {"filter": "FILTERS", "latent": "LATENT_DIM"}  # by the word before its value in a script's name
-SETTING = re.compile(rf"_({'|'.join(CONSTANT_OF)})(\d+)")
 
 
 def imports_of(path):
@@ -45,8 +44,7 @@ def constants_of(name):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_names_equal_constants(name):
-    for word, number in SETTING.findall(name):
-        assert constants_of(name)[CONSTANT_OF[word]] == int(number)
+    assert settings_in_name(name).items() <= constants_of(name).items()
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -58,8 +56,9 @@ def test_docstrings_say_what_one_must_know(name):
     assert f"    python {name}.py" in text
     assert f"Writes `runs/{name}/`: settings.json, " in text
     assert set(re.findall(r"\w+(?=\.py)", text)) == {name}
-    for word, value in SETTING.findall(name):
-        assert re.search(rf"\b{word} dimension {value}\b|\b{value} {word}s\b", first)
+    said = {"FILTERS": r"\b{} filters\b", "LATENT_DIM": r"\blatent dimension {}\b"}
+    for constant, value in settings_in_name(name).items():
+        assert re.search(said[constant].format(value), first)
 
 
 def without_docstring_and_constants(name):
@@ -79,8 +78,8 @@ def test_siblings_differ_only_where_their_names_do(siblings):
     assert len({without_docstring_and_constants(name) for name in siblings}) == 1
     constants = [constants_of(name) for name in siblings]
     differ = {key for key in constants[0] if any(other[key] != constants[0][key] for other in constants)}
-    numbers = [SETTING.findall(name) for name in siblings]
-    assert differ == {CONSTANT_OF[pairs[0][0]] for pairs in zip(*numbers, strict=True) if len(set(pairs)) > 1}
+    told = [settings_in_name(name) for name in siblings]
+    assert differ == {key for key in told[0] if len({settings[key] for settings in told}) > 1}
 
 
 def test_importing_does_nothing(tmp_path):
@@ -97,6 +96,10 @@ def test_no_script_imports_another_and_shared_files_stand_on_lower_floors():
     shared = {path.stem for path in ROOT.glob("shared_*.py")}
     assert set.union(*FLOORS) == shared
     for name in [*EXPERIMENTS, *TOOLS]:
+        first = next(
+            node for node in ast.parse((ROOT / f"{name}.py").read_text()).body if not isinstance(node, ast.Expr)
+        )
+        assert "shared_start" in ast.unparse(first)
         assert not imports_of(ROOT / f"{name}.py") & {*EXPERIMENTS, *TOOLS}, name
     below = set()
     for floor in FLOORS:
@@ -152,7 +155,7 @@ def test_a_run_from_another_folder_leaves_what_the_docstring_says(name, tiny, tm
     assert finite(results.values())
     assert not list(elsewhere.iterdir())
     (folder,) = shared_run.RUNS_DIR.iterdir()
-    assert folder.name == name
+    assert folder.name.removesuffix("_drawn") == name
     assert json.loads((folder / "results.json").read_text()) == pytest.approx(results)
     settings = json.loads((folder / "settings.json").read_text())
     assert settings["constants"].keys() == constants_of(name).keys()

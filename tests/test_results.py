@@ -68,7 +68,7 @@ def own_results(tmp_path, monkeypatch):
 
 def finished_run(seed=3, **results):
     run = shared_run.Run({"__file__": "script.py"}, parse("--seed", str(seed)), "10 drawn faces", [])
-    for folder in (run.folder, run.part("part", "5 drawn digits", []).folder):
+    for folder in (run.folder, run.part("part", "1 of 1", "5 drawn digits", []).folder):
         shared_files.write_json(folder / "results.json", {"epochs": 2, "epochs_asked": 2, "seconds": 1234.5, **results})
     return run.folder
 

@@ -17,6 +17,7 @@ import shared_files
 import shared_run
 import shared_settings
 import shared_training
+from shared_drawings import STAND_IN
 from shared_files import InputError
 
 PICTURES = [np.arange(12, dtype=np.uint8)]
@@ -125,7 +126,7 @@ def test_the_same_process_may_go_on_and_keeps_the_lock(tmp_path):
 
 def test_what_a_kill_left_unfinished_goes():
     run = open_run()
-    (run.part("one").folder / "unfinished_1_history.csv").touch()
+    (run.part("one", "1 of 1").folder / "unfinished_1_history.csv").touch()
     (run.folder / "unfinished_2_settings.json").touch()
     open_run(resume=True)
     assert not list(run.folder.rglob("unfinished_*"))
@@ -219,17 +220,36 @@ def test_folder_that_cannot_be_written(tmp_path):
         open_run(out=str(tmp_path / "file" / "run"))
 
 
+def test_drawn_data_have_folders_of_their_own():
+    """Photographs may arrive later, and get the plain name then."""
+    drawn = {"source": f"4 drawn faces ({STAND_IN})"}
+    assert open_run(**drawn).folder.name == "script_drawn"
+    assert open_run(**drawn).folder.name == "script_drawn_2"
+    with pytest.raises(InputError, match="no run to resume"):
+        open_run(resume=True)
+    assert open_run().folder.name == "script"
+    assert open_run(**drawn, resume=True).folder.name == "script_drawn_2"
+    assert open_run(resume=True).folder.name == "script"
+
+
+def test_a_name_that_says_something_else_is_warned_of(capsys):
+    open_run("VAE_filter64_latent16", constants={"FILTERS": 64, "LATENT_DIM": 8})
+    assert "Warning: the name VAE_filter64_latent16 says 16; LATENT_DIM is 8." in capsys.readouterr().out
+    open_run("VAE_filter64_latent8", constants={"FILTERS": 64, "LATENT_DIM": 8})
+    assert "Warning" not in capsys.readouterr().out
+
+
 def test_parts_keep_to_their_data():
     run = open_run()
-    part = run.part("one", "MNIST", PICTURES)
+    part = run.part("one", "1 of 2", "MNIST", PICTURES)
     assert part.folder == run.folder / "one"
     assert part.title("text") == "script/one: text; MNIST"
-    assert run.part("one", "MNIST, moved", PICTURES).source == "MNIST, moved"
+    assert run.part("one", "1 of 2", "MNIST, moved", PICTURES).source == "MNIST, moved"
     with pytest.raises(InputError, match=r"was started on other data \(MNIST, moved\)"):
-        run.part("one", "drawn digits", [PICTURES[0] + 1])
-    assert run.part("two").title("text") == "script/two: text; 4 drawn faces"
+        run.part("one", "1 of 2", "drawn digits", [PICTURES[0] + 1])
+    assert run.part("two", "2 of 2").title("text") == "script/two: text; 4 drawn faces"
     with pytest.raises(InputError, match="was started on other data"):
-        run.part("two", "MNIST", PICTURES * 2)
+        run.part("two", "2 of 2", "MNIST", PICTURES * 2)
 
 
 def test_sources_of_several_runs_are_named_once():

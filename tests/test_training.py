@@ -1,5 +1,7 @@
 """Batches, and the callbacks that watch over a training."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -65,9 +67,10 @@ def test_a_weight_that_is_no_number_ends_the_run(model):
         callback.on_epoch_end(4, {"loss": 3.0})
 
 
-def watch(samples, epochs):
+def watch(samples, epochs, steps=1_000):
     """Return what a `GANWatch` logs in the end for `samples` over epochs of (accuracy, generator's loss)."""
     callback = shared_training.GANWatch(lambda: samples, low=-1, high=1)
+    callback.set_model(SimpleNamespace(optimizer=SimpleNamespace(iterations=steps)))
     for epoch, (accuracy, g_loss) in enumerate(epochs):
         logs = {"d_accuracy_real": accuracy, "d_accuracy_fake": accuracy, "g_loss": g_loss}
         callback.on_epoch_end(epoch, logs)
@@ -95,3 +98,22 @@ def test_the_watch_is_quiet_when_all_is_well_and_plain_when_not(capsys):
     assert "after epoch 4 the discriminator has won" in capsys.readouterr().out
     watch(good, [(1.0, 1.0), (1.0, 2.0), (0.9, 3.0), (1.0, 4.0), (1.0, 3.5)])
     assert capsys.readouterr().out == ""
+
+
+def test_the_watch_is_quiet_in_the_first_steps(capsys):
+    """Samples of photographs are flat for some epochs where all is well, too."""
+    logs = watch(np.zeros((8, 16, 16, 3)), [(0.8, 1.0)], steps=999)
+    assert logs["pixel_std"] == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_the_stopwatch_says_once_how_long_it_takes(capsys):
+    callback = shared_training.Stopwatch()
+    callback.set_params({"epochs": 30})
+    callback.on_train_begin()
+    for epoch in range(4, 8):
+        callback.on_epoch_begin(epoch)
+        callback.start -= 100
+        callback.on_epoch_end(epoch, logs := {})
+    assert logs["seconds"] == pytest.approx(100, abs=1)
+    assert capsys.readouterr().out == "\nAbout 40 min left for epochs 7 to 30.\n"

@@ -115,7 +115,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_one_line(tiny, tmp_path, mon
     assert not list((tmp_path / "run" / "checkpoint").iterdir())
 
 
-def test_comparison_of_runs(tiny, tmp_path, capsys):
+def test_comparison_of_runs(tiny, tmp_path, capsys, monkeypatch):
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
         tiny("VAE_filter64_latent32").main(["--out", str(folder)])
@@ -129,6 +129,15 @@ def test_comparison_of_runs(tiny, tmp_path, capsys):
     both = compare_runs.read_picture(tmp_path / "out" / "first_last.png")
     np.testing.assert_array_equal(both[:, -grids[0].shape[1] :], np.concatenate(grids))
     loss = json.loads((folders[1] / "results.json").read_text())["val_loss"]
-    assert f"{loss:,.5g}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"{loss:,.5g}" in printed
+    assert "Careful" not in printed
+    tiny("VAE_filter64_latent32").main(["--out", str(tmp_path / "longer"), "--epochs", "2", "--limit", "19"])
+    titles = []
+    monkeypatch.setattr(compare_runs, "save_curves", lambda path, histories, panels, title: titles.append(title))
+    compare_runs.main([str(folders[0]), str(tmp_path / "longer"), "--out", str(tmp_path / "out")])
+    careful = "these runs differ in epochs (1, 2) and in data (19 drawn faces (stand-in data), 20 drawn faces"
+    assert careful in capsys.readouterr().out
+    assert careful in titles[0]
     with pytest.raises(InputError, match="not the folder of a finished run of faces"):
         compare_runs.main([str(tmp_path)])
