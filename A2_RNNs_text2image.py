@@ -211,7 +211,7 @@ def save_table(run):
     """Write `table4.csv` of all configurations that have ended, print the gist of it, and return its rows."""
     rows = []
     for path in sorted(run.folder.glob("encoders*/results.json")):
-        name, numbers = path.parent.name, shared_files.read_json(path)
+        name, numbers = path.parent.name, shared_files.read_results(path)
         numbers |= dict(zip(("report_val_loss", "report_val_mae"), REPORT.get(name, ()), strict=False))
         rows.append({"configuration": name, **{column: numbers[column] for column in TABLE if column in numbers}})
     shared_files.write_table(run.folder / "table4.csv", rows, ["configuration", *TABLE])

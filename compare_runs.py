@@ -18,8 +18,8 @@ import numpy as np
 from PIL import Image
 
 from shared_command_line import OneLineParser, run_script
-from shared_figures import save_curves
-from shared_files import InputError, epoch_files, make_folder, read_history, read_json, write_table
+from shared_figures import read_picture, save_curves
+from shared_files import InputError, epoch_files, make_folder, read_history, read_results, write_table
 from shared_run import RUNS_DIR
 from shared_settings import sources
 
@@ -31,8 +31,10 @@ NEEDED = ("settings.json", "results.json", "history.csv", "interpolation.png", "
 def require_finished(folder):
     """Raise `InputError` unless `folder` is the folder of a face experiment's run that has ended."""
     missing = [name for name in NEEDED if not (folder / name).exists()]
-    if missing:
-        raise InputError(f"{folder}: not the folder of a finished run of faces (it holds no {missing[0]}).")
+    if missing or not epoch_files(folder / "samples"):
+        raise InputError(
+            f"{folder}: not the folder of a finished run of faces (it holds no {[*missing, 'samples'][0]})."
+        )
 
 
 def label(folders):
@@ -53,15 +55,10 @@ def stack(pictures, axis):
     return np.concatenate(padded, axis)
 
 
-def read_picture(path):
-    """Return a picture of a run folder as uint8 (height, width, 3)."""
-    return np.asarray(Image.open(path).convert("RGB"))
-
-
 def differences(runs):
     """Return a sentence on what keeps runs from being compared, or "": other data, other numbers of epochs."""
     found = {
-        "epochs": sorted({f"{read_json(folder / 'results.json', 'epochs')['epochs']}" for folder in runs.values()}),
+        "epochs": sorted({f"{read_results(folder / 'results.json', 'epochs')['epochs']}" for folder in runs.values()}),
         "data": sorted({sources([folder]) for folder in runs.values()}),
     }
     differ = [f"{name} ({', '.join(values)})" for name, values in found.items() if len(values) > 1]
@@ -70,10 +67,12 @@ def differences(runs):
 
 def compare_curves(runs, out):
     """Save the curves that all runs have, a panel a curve and a line a run."""
-    histories = {name: read_history(folder / "history.csv") for name, folder in runs.items()}
+    histories = {name: read_history(folder / "history.csv", "epoch") for name, folder in runs.items()}
     common = set.intersection(*(set(history) for history in histories.values())) - NOT_CURVES
     if common >= GAN_LOSSES:
         common.remove("loss")
+    if not common:
+        raise InputError("These runs have no curve in common.")
     panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
     lines = "training (solid) and held out (dashed)" if len(panels) < len(common) else "training"
     title = f"{lines}; {sources(runs.values())}\n{differences(runs)}".strip()
@@ -82,18 +81,18 @@ def compare_curves(runs, out):
 
 def compare_pictures(folders, out):
     """Put the interpolations below each other, and first over last samples beside each other."""
-    interpolations = [read_picture(folder / "interpolation.png") for folder in folders]
+    interpolations = [np.asarray(read_picture(folder / "interpolation.png")) for folder in folders]
     Image.fromarray(stack(interpolations, axis=0)).save(out / "interpolations.png")
     columns = []
     for folder in folders:
         grids = list(epoch_files(folder / "samples").values())
-        columns.append(stack([read_picture(grids[0]), read_picture(grids[-1])], axis=0))
+        columns.append(stack([np.asarray(read_picture(grid)) for grid in (grids[0], grids[-1])], axis=0))
     Image.fromarray(stack(columns, axis=1)).save(out / "first_last.png")
 
 
 def compare_results(runs, out):
     """Write the final numbers as a table, and print it as Markdown."""
-    results = {name: read_json(folder / "results.json") for name, folder in runs.items()}
+    results = {name: read_results(folder / "results.json") for name, folder in runs.items()}
     write_table(out / "results.csv", [{"run": run, **numbers} for run, numbers in results.items()])
     print(f"| | {' | '.join(results)} |\n|{' --- |' * (len(results) + 1)}")
     for name in dict.fromkeys(name for numbers in results.values() for name in numbers):

@@ -201,7 +201,7 @@ def find_reader(digits, bank, seed, quick=False):
             assign(state_variables(reader), read_arrays(path))
             return reader
         except InputError as error:
-            print(f"Warning: {error} It is made anew.")
+            print(f"Warning: {path}: is made anew ({error})")
     train_reader(reader, digits, bank, seed, epochs)
     try:
         make_folder(path.parent)

@@ -77,11 +77,14 @@ class Checkpoint(keras.callbacks.Callback):
         state, self.best_state = (
             {name: array for name, array in kept.items() if name.startswith(kind)} for kind in ("state", "best")
         )
-        variables = state_variables(model)
-        if not about or [variable.shape for variable in variables] != [array.shape for array in state.values()]:
-            raise InputError(f"{path}: holds another model; leave --resume out to start another run.")
-        assign(variables, state)
+        if not about:
+            raise InputError(f"{path}: is no checkpoint; leave --resume out to start another run.")
+        try:
+            assign(state_variables(model), state)
+        except InputError as error:
+            raise InputError(f"{path}: {error} Leave --resume out to start another run.") from error
         self.rows, self.counters, self.stopped = about["history"], about["counters"], about["stopped"]
+        write_table(self.run_folder / "history.csv", self.rows)  # a kill can have come before it was written
 
     def on_train_begin(self, logs=None):
         """Let the callbacks that count go on where they were."""
@@ -129,7 +132,9 @@ def to_arrays(variables, kind):
 
 
 def assign(variables, arrays):
-    """Give variables the values that `to_arrays` returned."""
+    """Give variables the values that `to_arrays` returned; raise `InputError` if these are another model's."""
+    if [variable.shape for variable in variables] != [array.shape for array in arrays.values()]:
+        raise InputError("holds another model.")
     for variable, array in zip(variables, arrays.values(), strict=True):
         variable.assign(array)
 

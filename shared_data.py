@@ -4,6 +4,7 @@ import os
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import keras
@@ -116,8 +117,7 @@ def read_image(path):
         InputError: the file has gone, or reading is not allowed.
     """
     try:
-        # Reading and decoding apart also works for names that are not ASCII on Windows.
-        data = path.read_bytes()
+        data = path.read_bytes()  # apart from decoding, which on Windows takes ASCII names alone
         whole = png_is_whole(data) if data.startswith(PNG) else jpeg_is_whole(data) if data.startswith(JPEG) else True
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if whole else None
     except OSError as error:  # which would be cached if the picture were skipped
@@ -147,8 +147,8 @@ def jpeg_is_whole(data):
 
 def resize_square(image, size, centre_crop=True):
     """Return uint8 (height, width, 3), or the centre square of it, as (size, size, 3), antialiased."""
-    height, width = image.shape[:2]
     if centre_crop:
+        height, width = image.shape[:2]
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         image = image[top : top + side, left : left + side]
@@ -174,7 +174,7 @@ def convert_once(path, files, items, read, size, limit, centre_crop):
     Raises:
         InputError: no item could be read, or a file has gone.
     """
-    # What was asked for names the family, the state of the files the member: a new member replaces its family.
+    # What was asked for names the family, the files' state the member, which replaces the family.
     family = f"{path.resolve().stem}_{size}x{size}_{digest(path.resolve(), limit, centre_crop)}"
     try:
         states = [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
@@ -182,13 +182,14 @@ def convert_once(path, files, items, read, size, limit, centre_crop):
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}).") from error
     cache = DATA_DIR / f"{family}_{digest(*states)}.npy"
     if cache.exists():
-        try:
-            return open_array(cache)
-        except InputError:
-            print(f"Warning: {cache} is damaged and is made anew.")
+        with suppress(InputError):
+            pictures = open_array(cache)
+            if pictures.shape[1:3] == (size, size):
+                return pictures
+        print(f"Warning: {cache} is damaged and is made anew.")
     images = convert(path, items, read, size, centre_crop)
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
         with written_whole(cache) as unfinished, open(unfinished, "wb") as file:
             np.save(file, images)
         for old in set(DATA_DIR.glob(f"{family}_*.npy")) - {cache}:
@@ -220,7 +221,7 @@ def convert(path, items, read, size, centre_crop=True):
     if small.any():
         print(f"Note: {small.sum():,} of them are smaller and are enlarged, which blurs them.")
     skipped = np.flatnonzero(~readable)
-    if len(skipped) == len(items):
+    if not readable.any():
         raise InputError(f"{path}: none of its {len(items):,} pictures can be read.")
     if len(skipped):
         names = ", ".join(str(items[index]) for index in skipped[:3]) + (", ..." if len(skipped) > 3 else "")

@@ -6,6 +6,9 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from shared_files import InputError
 
 DPI = 100  # dots per inch of every figure
 TITLE_HEIGHT = 28  # pixels above a grid
@@ -130,6 +133,14 @@ def save_curves(path, histories, panels, title):
     if not alone:
         figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=8)
     figure.savefig(path)
+
+
+def read_picture(path):
+    """Return a picture file as RGB of PIL; raise `InputError` if it is damaged."""
+    try:
+        return Image.open(path).convert("RGB")
+    except OSError as error:
+        raise InputError(f"{path}: is damaged ({error}); it may be deleted.") from error
 
 
 def save_gif(path, pictures):

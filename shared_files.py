@@ -33,22 +33,26 @@ def make_folder(folder):
         raise InputError(f"{folder}: cannot be written ({error.strerror}).") from error
 
 
-def claim(folder, name):
-    """Make a folder, and the file `name` in it, if it is empty; say whether it was.
+def claim(folder):
+    """Make and lock a folder for a new run; say whether it was free: of two processes that want it one gets it.
 
-    That is one step: of two processes that want the same folder one gets it.
+    What a claim that was killed has left is free.
 
     Raises:
         InputError: it cannot be written.
     """
+
+    def is_free():
+        return all(path.name == "lock" or path.name.startswith("unfinished_") for path in folder.iterdir())
+
     make_folder(folder)
-    if any(folder.iterdir()):
+    if not is_free():
         return False
     try:
-        (folder / name).touch(exist_ok=False)
-    except FileExistsError:
+        lock(folder)
+    except InputError:
         return False
-    return True
+    return is_free()  # another process can have had the lock, and be done
 
 
 def lock(folder):
@@ -94,12 +98,25 @@ def read_json(path, *keys):
     """Return the dict in a JSON file; raise `InputError` if it is damaged or has not all the `keys`."""
     try:
         content = json.loads(path.read_text())
-        missing = [key for key in keys if key not in content]
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: is damaged ({error}).") from error
-    if missing:
-        raise InputError(f"{path}: is damaged (has no {missing[0]}).")
+    require_keys(path, content if isinstance(content, dict) else {}, keys)
     return content
+
+
+def read_results(path, *keys):
+    """Return the dict of numbers in a `results.json`; raise `InputError` if it is damaged or has not all the `keys`."""
+    content = read_json(path, "epochs_asked", *keys)
+    for name, value in content.items():
+        if not isinstance(value, (int, float)):
+            raise InputError(f"{path}: is damaged ({name} is no number).")
+    return content
+
+
+def require_keys(path, content, keys):
+    """Raise `InputError` if what was read from a file is empty or has not all the `keys`."""
+    if missing := [key for key in keys if key not in content]:
+        raise InputError(f"{path}: is damaged (has no {missing[0]}).")
 
 
 def write_table(path, rows, columns=()):
@@ -120,22 +137,25 @@ def print_table(rows):
         print("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
 
 
-def read_history(path):
+def read_history(path, *columns):
     """Return the columns of a CSV file of numbers, such as a run's `history.csv`, as {name: list of float}.
 
     A number that is missing is NaN. There are no columns where there is no file.
 
     Raises:
-        InputError: it holds something else.
+        InputError: it holds something else, or has not all the `columns`.
     """
     if not path.exists():
+        require_keys(path, {}, columns)
         return {}
     try:
         with open(path, newline="") as file:
             rows = list(csv.DictReader(file))
-        return {name: [float(row[name] or "nan") for row in rows] for name in rows[0]} if rows else {}
+        history = {name: [float(row[name] or "nan") for row in rows] for name in rows[0]} if rows else {}
     except (csv.Error, TypeError, ValueError) as error:
         raise InputError(f"{path}: is damaged ({error}).") from error
+    require_keys(path, history, columns)
+    return history
 
 
 def epoch_files(folder):

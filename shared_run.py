@@ -10,11 +10,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from PIL import Image
 
 from shared_checkpoints import Checkpoint
 from shared_drawings import STAND_IN
-from shared_figures import save_curves, save_gif, save_grid
+from shared_figures import read_picture, save_curves, save_gif, save_grid
 from shared_files import (
     InputError,
     claim,
@@ -23,6 +22,7 @@ from shared_files import (
     lock,
     make_folder,
     read_json,
+    read_results,
     write_json,
     written_whole,
 )
@@ -90,14 +90,14 @@ class Run:
             failure = error
         if not in_all_processes(failure is None):  # and the first must not write where others still read
             raise failure or InputError(f"{self.name}: another process of this run has failed.")
-        for path in [*self.folder.rglob("unfinished_*"), self.folder / "results.json"]:
-            path.unlink(missing_ok=True)  # what a kill has left; a run that goes on has no results
+        for path in self.folder.rglob("unfinished_*"):  # what a kill has left
+            path.unlink(missing_ok=True)
         write_json(self.folder / "settings.json", settings)
         print(f"Run folder: {self.folder}")
 
     def _open_folder(self, settings, may_change):
         """Choose and take the folder; return `settings`, with those of earlier starts if the run is a resumed one."""
-        named = Path(self.args.out).resolve() if self.args.out else None
+        named = Path(self.args.out).expanduser().resolve() if self.args.out else None
         name = self.name + ("_drawn" if STAND_IN in self.source else "")
         is_first = device_layout()[2] == 0
         if self.args.resume:
@@ -105,10 +105,10 @@ class Run:
             settings = continued(self.folder, settings, may_change)
         elif is_first:
             self.folder = named or claim_next(name)
-            if named and not claim(named, "settings.json"):
+            if named and not claim(named):
                 raise InputError(f"{named}: is taken; name another --out, or add --resume to go on there.")
         if is_first:
-            lock(self.folder)
+            lock(self.folder)  # if it is not locked by its claim
         else:
             self._copy_to_temporary_folder()
         return settings
@@ -156,7 +156,7 @@ class Run:
             InputError: its results are damaged.
         """
         path = self.folder / "results.json"
-        done = path.exists() and read_json(path, "epochs_asked")["epochs_asked"] >= epochs
+        done = path.exists() and read_results(path)["epochs_asked"] >= epochs
         if done:
             print("It was done before.")
         return done
@@ -184,8 +184,10 @@ class Run:
         Raises:
             InputError: a loss or a weight is no number; as `shared_checkpoints.Checkpoint`.
         """
-        (self.folder / "results.json").unlink(missing_ok=True)
         checkpoint = Checkpoint(self.folder, model, callbacks, best)
+        for folder in (self.folder, self.folder.parent):  # a run that goes on, or a part of which does, has no results
+            if (folder / "settings.json").exists():
+                (folder / "results.json").unlink(missing_ok=True)
         callbacks = [SeedEachEpoch(self.args.seed, batches), StopAtNaN(), *callbacks, Stopwatch()]
         if save_samples is not None:
             make_folder(self.folder / "samples")
@@ -213,9 +215,11 @@ class Run:
         save_grid(self.folder / name, images, self.title(text), columns)
 
     def save_model(self, name, model):
-        """Save a functional model, without optimiser and metrics, so that plain Keras loads it, to the run folder."""
+        """Save a model to the run folder, without optimiser and metrics, so that plain Keras loads it."""
+        if model.compiled:
+            model = keras.Model(model.input, model.output, name=model.name)
         with written_whole(self.folder / name) as unfinished:
-            keras.Model(model.input, model.output, name=model.name).save(unfinished)
+            model.save(unfinished)
 
     def finish(self, history, panels, epochs, best=None, **metrics):
         """Write `curves.png`, `samples.gif` if there are samples, and `results.json`; print the results.
@@ -231,9 +235,9 @@ class Run:
             dict: the metrics of that epoch and those given.
         """
         save_curves(self.folder / "curves.png", {self.name: history}, panels, self.title("curves"))
-        grids = epoch_files(self.folder / "samples").values()
+        grids = [read_picture(path).reduce(2) for path in epoch_files(self.folder / "samples").values()]
         if grids:
-            save_gif(self.folder / "samples.gif", [Image.open(grid).convert("RGB").reduce(2) for grid in grids])
+            save_gif(self.folder / "samples.gif", grids)
         row = int(np.argmin(history[best])) if best else -1
         results = {name: values[row] for name, values in history.items() if name not in ("epoch", "seconds")}
         results.update(epochs=len(history["epoch"]), epochs_asked=epochs, seconds=sum(history["seconds"]), **metrics)
@@ -258,7 +262,7 @@ def newest_run(name, script):
     """Return the newest `runs/<name>` or `runs/<name>_<n>` that is a run of `script`; `<name>_2` may be another one."""
     for _, folder in sorted(numbered_folders(name).items(), reverse=True):
         path = folder / "settings.json"
-        if path.exists() and path.stat().st_size and read_json(path, "script")["script"] == script:
+        if path.exists() and read_json(path, "script")["script"] == script:
             return folder
     return RUNS_DIR / name
 
@@ -266,6 +270,6 @@ def newest_run(name, script):
 def claim_next(name):
     """Return `runs/<name>`, or that with the number after those that are there, taken for a new run."""
     number = max(numbered_folders(name), default=0) + 1
-    while not claim(folder := RUNS_DIR / (name if number == 1 else f"{name}_{number}"), "settings.json"):
+    while not claim(folder := RUNS_DIR / (name if number == 1 else f"{name}_{number}")):
         number += 1
     return folder

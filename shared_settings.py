@@ -21,6 +21,15 @@ MAY_CHANGE = {
 CONSTANT_OF = {"filter": "FILTERS", "latent": "LATENT_DIM"}  # by the word before its value in a script's name
 
 
+def is_plain(value):
+    """Say whether a value is made of numbers, texts, lists and the like, so that JSON brings it back as it was."""
+    try:
+        json.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
 def settings_in_name(name):
     """Return {constant: value} that the name of a script tells, such as {"LATENT_DIM": 32} of `VAE_latent32`."""
     return {CONSTANT_OF[word]: int(value) for word, value in re.findall(rf"_({'|'.join(CONSTANT_OF)})(\d+)", name)}
@@ -37,7 +46,7 @@ def settings_of(experiment, args, source, fingerprint):
     """Return the settings of a run that starts now, as a dict.
 
     Args:
-        experiment: the script's `globals()`: its name and its constants, the names in capitals.
+        experiment: the script's `globals()`: its name and its constants, the names in capitals with plain values.
         args: parsed command line.
         source: text that says what the data are.
         fingerprint: of the data's contents.
@@ -49,7 +58,7 @@ def settings_of(experiment, args, source, fingerprint):
         "data": source,
         "fingerprint": fingerprint,
         "backend": backend,
-        "constants": {name: value for name, value in experiment.items() if name.isupper() and not callable(value)},
+        "constants": {name: value for name, value in experiment.items() if name.isupper() and is_plain(value)},
         "arguments": vars(args),
         "versions": {
             "python": platform.python_version(),
@@ -74,6 +83,8 @@ def continued(folder, settings, may_change):
     if not path.exists():
         raise InputError(f"{folder}: no run to resume; leave --resume out to start one.")
     before = read_json(path, *settings)
+    if any(not isinstance(before[name], type(settings[name])) for name in settings):
+        raise InputError(f"{path}: is damaged.")
     now = json.loads(json.dumps(settings, default=str))
     if before["script"] != now["script"]:
         raise InputError(f"{folder}: is a run of {before['script']}.py.")
@@ -85,7 +96,7 @@ def continued(folder, settings, may_change):
         name: [before[group].get(name), now[group].get(name)]
         for group in ("constants", "arguments", "versions")
         for name in sorted(before[group].keys() | now[group].keys())
-        if before[group].get(name) != now[group].get(name)
+        if repr(before[group].get(name)) != repr(now[group].get(name))  # NaN is not equal to itself
     }
     for name, (old, new) in changed.items():
         if name not in {*MAY_CHANGE, *may_change, *now["versions"]}:

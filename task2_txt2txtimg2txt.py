@@ -17,6 +17,8 @@ other digits than the test's; no expression is on both sides; accuracy per epoch
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
 
+import re
+
 import numpy as np
 from keras import layers, ops
 from matplotlib.figure import Figure
@@ -123,7 +125,7 @@ def run_text(run, count, queries, answers, share, rows):
         share: of the expressions that is trained on.
         rows: to train on and to test on.
     """
-    part, args = run.part(f"text_{share:g}", count), run.args
+    part, args = run.part(f"text_{share}", count), run.args
     epochs, batch_size = args.epochs or EPOCHS["text"], args.batch_size or BATCH_SIZE["text"]
     if part.is_done(epochs):
         return
@@ -215,6 +217,7 @@ def save_accuracy_by_share(run, results):
 
 def save_figures(run, parts):
     """Write figures 10 to 13 from {folder: results} of all parts that have ended, now or before."""
+    columns = ("epoch", "accuracy", "exact_match")
     panels = {"accuracy per character": ["accuracy"], "exact match": ["exact_match"]}
     figures = {
         "text_*": "text_accuracy_by_epoch.png",
@@ -224,7 +227,7 @@ def save_figures(run, parts):
     for pattern, name in figures.items():
         folders = [folder for folder in parts if folder.match(pattern)]
         if folders:
-            histories = {folder.name: shared_files.read_history(folder / "history.csv") for folder in folders}
+            histories = {folder.name: shared_files.read_history(folder / "history.csv", *columns) for folder in folders}
             title = f"{run.name}: training (solid) and test (dashed); {shared_settings.sources(folders)}"
             shared_figures.save_curves(run.folder / name, histories, panels, title)
     if by_share := {float(folder.name[5:]): parts[folder] for folder in parts if folder.match("text_*")}:
@@ -262,10 +265,11 @@ def main(argv=None):
             run_image(run, count, queries, answers, what, digits, rows[IMAGE_SHARE])
         else:
             run_text(run, count, queries, answers, what, rows[what])
-    paths = sorted(run.folder.glob("*/results.json"), reverse=True)
-    parts = {path.parent: shared_files.read_json(path) for path in paths}
-    save_figures(run, parts)
     metrics = ("test_accuracy", "test_exact_match")
+    paths = sorted(run.folder.glob("*/results.json"), reverse=True)
+    paths = [path for path in paths if re.fullmatch(r"text_[\d.e-]+|image_[a-z]+_(augmented|plain)", path.parent.name)]
+    parts = {path.parent: shared_files.read_results(path, *metrics) for path in paths}
+    save_figures(run, parts)
     accuracies = {f"{folder.name}_{name}": results[name] for folder, results in parts.items() for name in metrics}
     shared_files.print_table([{"part": part.name, **{name: parts[part][name] for name in metrics}} for part in parts])
     run.save_results(accuracies)

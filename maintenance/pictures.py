@@ -1,4 +1,4 @@
-"""The README's pictures in `assets/`, made from run folders; no photograph is among them.
+"""The pages' pictures in `assets/`, made from run folders; no photograph is among them.
 
     python -m maintenance.pictures                      # from runs/, with digits as in the scripts
     python -m maintenance.pictures --mnist mnist.npz

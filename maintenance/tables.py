@@ -1,18 +1,19 @@
-"""The README's gallery and tables, made from `assets/results.csv`, in which every number has a row.
+"""The gallery of README.md, the tables of RESULTS.md and the numbers in both, from `assets/results.csv`.
 
     python -m maintenance.tables                                      # write gallery and tables anew
     python -m maintenance.tables --add runs/VAE_filter64_latent32 --setting "latent 32" --machine "two cores"
                                  --command "python VAE_filter64_latent32.py"      # take the numbers of a run in first
 
 A run that is added again under the same setting, seed and backend replaces what was there; runs of one setting with
-several seeds are shown as mean ± standard deviation. In the README a table stands between two comments; the first says
-which rows, by a pattern for script and setting, and which columns it has, by name and heading:
+several seeds are shown as mean ± standard deviation. A table stands between two comments; the first says which rows, by
+a pattern for script and setting, and which columns it has, by name and heading:
 
-    <!-- table: VAE_filter64_latent* | setting = latent dimension; val_loss = held-out loss; seconds = time, s -->
+    <!-- table: VAE_filter64_latent* | setting = latent dimension; val_loss = held-out loss; seconds = seconds -->
     <!-- end of table -->
 
 The gallery, between `<!-- gallery -->` and `<!-- end of gallery -->`, has an entry for each script: the first line of
-its docstring, its picture `assets/<script>.*`, and the number that `--headline` chose, which fits the picture.
+its docstring, its picture `assets/<script>.*`, and the number that `--headline` chose, which fits the picture. A number
+in a sentence has its row behind it: `6,674<!-- VAE_filter64_latent32 | latent 32 | val_loss -->`.
 """
 
 import argparse
@@ -25,11 +26,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from shared_command_line import OneLineParser, run_script
-from shared_files import read_history, read_json, write_table
+from shared_files import InputError, read_history, read_json, read_results, write_table
 from shared_settings import sources
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "RESULTS.md")
 RESULTS = ROOT / "assets" / "results.csv"
 FIELDS = (
     "script",
@@ -51,10 +52,11 @@ WHOLE_ANSWERS = ("val_exact_match", "answer_accuracy")  # columns of a history: 
 MILESTONES = {"epochs_to_tenth": 0.1, "epochs_to_half": 0.5}  # metrics: the first epoch after which so many are right
 GALLERY = re.compile(r"(<!-- gallery -->\n).*?(<!-- end of gallery -->)", re.DOTALL)
 TABLE = re.compile(r"(<!-- table: (.+?) \| (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+NUMBER = re.compile(r"[\d,.]*\d(?: ± [\d,.]*\d)?(<!-- ([\w/]+) \| ([^|]+?) \| (\w+) -->)")
 COUNTS = {"active_units", "parameters", *MILESTONES}
 
 
-def read_results():
+def read_rows():
     """Return the rows of `results.csv` as dicts of text."""
     if not RESULTS.exists():
         return []
@@ -77,7 +79,7 @@ def add_run(folder, setting, machine, command, report, headline=None):
         InputError: a file of the run is damaged.
     """
     run = folder if "script" in read_json(folder / "settings.json") else folder.parent
-    settings, results = (read_json(path) for path in (run / "settings.json", folder / "results.json"))
+    settings, results = read_json(run / "settings.json"), read_results(folder / "results.json")
     put(
         {metric: value for metric, value in results.items() if metric not in NOT_METRICS} | milestones(folder),
         report,
@@ -119,7 +121,7 @@ def put(numbers, report=None, headline=None, **fields):
         fields: the other FIELDS, which say where the numbers come from.
     """
     key = {name: str(fields[name]) for name in ("script", "setting", "seed", "backend")}
-    rows = read_results()
+    rows = read_rows()
     old = [index for index, row in enumerate(rows) if key.items() <= row.items()]
     headline = headline or next((rows[index]["metric"] for index in old if rows[index]["headline"]), None)
     if headline:
@@ -143,7 +145,7 @@ def render(rows, pattern, columns):
     """Return the Markdown table of the rows whose "script setting" matches `pattern`, a line for each of these.
 
     Args:
-        rows: as from `read_results`.
+        rows: as from `read_rows`.
         pattern: as for `fnmatch`.
         columns: {name: heading}; a name is a field, a metric, or "<metric> report" for the report's value of it.
 
@@ -180,7 +182,7 @@ def cell(run, column):
 
 
 def decimals(metric, value):
-    """Return how many decimals the README shows: as a rule four below 10, one below 1000, and none from there on."""
+    """Return how many decimals the pages show: as a rule four below 10, one below 1000, and none from there on."""
     if metric.startswith(("share_", "times")):
         return 1 if value >= 10 else 2
     if metric.startswith(("ms_", "score_", "gb_")):  # three digits
@@ -191,22 +193,33 @@ def decimals(metric, value):
 
 
 def gallery(rows):
-    """Return the Markdown of the gallery: an entry for each experiment that has a headline, in their order."""
-    return "\n".join(gallery_entry(rows, row) for row in rows if row["headline"])
+    """Return the Markdown of the gallery: an entry a headline; siblings, whose names differ in numbers, share one."""
+    families = {}
+    for row in rows:
+        if row["headline"]:
+            families.setdefault(re.sub(r"\d+", "", row["script"]), []).append(row)
+    return "\n".join(gallery_entry(rows, headlines) for headlines in families.values())
 
 
-def gallery_entry(rows, headline):
-    """Return a script's entry: caption, command, the mean of the rows that are like `headline`, picture."""
-    same = ("script", "setting", "metric")
-    script, setting, metric = (headline[name] for name in same)
-    caption = ast.get_docstring(ast.parse((ROOT / f"{script}.py").read_text(encoding="utf-8"))).splitlines()[0]
-    run = {metric: [row for row in rows if all(row[name] == headline[name] for name in same)]}
-    report = cell(run, f"{metric} report")
-    number = cell(run, metric) + (f" (report: {report})" if report else "")
+def gallery_entry(rows, headlines):
+    """Return an entry: caption, command, number and picture of the first headline, and the numbers of its siblings."""
+    first, *siblings = headlines
+    code = (ROOT / f"{first['script']}.py").read_text(encoding="utf-8")
+    caption = ast.get_docstring(ast.parse(code)).splitlines()[0]
+    others = "".join(f"; `{row['script']}.py` {mean_of(rows, row)}" for row in siblings)
+    report = f" (report: {mean_of(rows, first, 'report')})" if first["report"] else ""
     return (
-        f"**{caption}** `{headline['command']}`: {metric} {number}; {setting}, {headline['data']}, "
-        f"{headline['epochs']} epochs.\n\n![{caption}](assets/{picture_of(script)})\n"
+        f"**{caption}** `{first['command']}`, {first['epochs']} epochs on {first['data']}: "
+        f"{first['metric']} {mean_of(rows, first)}{report}{others}.\n"
+        f"![{caption}](assets/{picture_of(first['script'])})\n"
     )
+
+
+def mean_of(rows, row, source="value"):
+    """Return the text of the mean, over all seeds, of the numbers that are like that in a row."""
+    same = ("script", "setting", "metric")
+    run = {row["metric"]: [other for other in rows if all(other[name] == row[name] for name in same)]}
+    return cell(run, row["metric"] if source == "value" else f"{row['metric']} {source}")
 
 
 def picture_of(script):
@@ -215,15 +228,27 @@ def picture_of(script):
     return path.name
 
 
-def with_tables(text):
-    """Return the README's text with gallery and every table made from `results.csv`."""
-    rows = read_results()
+def with_numbers(text):
+    """Return a page's text with gallery, tables, and numbers in sentences made from `results.csv`.
 
-    def fill(match):
+    Raises:
+        InputError: there is no row for a number in a sentence.
+    """
+    rows = read_rows()
+
+    def fill_table(match):
         columns = dict(column.strip().split(" = ") for column in match[3].split(";"))
         return match[1] + render(rows, match[2], columns) + match[4]
 
-    return GALLERY.sub(lambda match: match[1] + gallery(rows) + match[2], TABLE.sub(fill, text))
+    def fill_number(match):
+        keys = dict(zip(("script", "setting", "metric"), match.groups()[1:], strict=True))
+        row = next((row for row in rows if keys.items() <= row.items()), None)
+        if row is None:
+            raise InputError(f"{RESULTS}: has no row for {match[1]}.")
+        return mean_of(rows, row) + match[1]
+
+    text = TABLE.sub(fill_table, NUMBER.sub(fill_number, text))
+    return GALLERY.sub(lambda match: match[1] + gallery(rows) + match[2], text)
 
 
 def report_value(text):
@@ -235,7 +260,7 @@ def report_value(text):
 
 
 def main(argv=None):
-    """Add a run if one is named, and write the README's tables."""
+    """Add a run if one is named, and write the pages' numbers."""
     parser = OneLineParser(description=__doc__)
     parser.add_argument(
         "--add", type=Path, metavar="FOLDER", help="run folder, or part of one, whose numbers to take in"
@@ -252,7 +277,8 @@ def main(argv=None):
         if not (args.setting and args.machine and args.command):
             parser.error("--add needs --setting, --machine and --command")
         add_run(args.add, args.setting, args.machine, args.command, dict(args.report), args.headline)
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(with_numbers(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def test_another_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"epoch_001\.npz: holds another model"):
         Checkpoint(tmp_path, build(units=2))
     shared_files.write_arrays(tmp_path / "checkpoint" / "epoch_002.npz", arr_0=np.zeros(3))
-    with pytest.raises(InputError, match=r"epoch_002\.npz: holds another model"):
+    with pytest.raises(InputError, match=r"epoch_002\.npz: is no checkpoint"):
         Checkpoint(tmp_path, build())
 
 
@@ -165,6 +165,15 @@ def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(tmp_path):
     with pytest.raises(InputError, match="no checkpoint to go on with"):
         Checkpoint(tmp_path, build())
     assert (tmp_path / "history.csv").read_bytes() == history
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_kill_before_the_last_row_was_written_loses_none(tmp_path, epochs):
+    train(tmp_path, epochs)
+    lines = (tmp_path / "history.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "history.csv").write_text("".join(lines[:-1]))
+    train(tmp_path, epochs)
+    assert shared_files.read_history(tmp_path / "history.csv")["epoch"] == list(range(1, epochs + 1))
 
 
 def test_what_stands_in_history_csv_does_not_matter(tmp_path):

@@ -114,7 +114,9 @@ def test_truncated_cache_is_made_anew(tmp_path):
     folder = write_pictures(tmp_path / "pictures", 4)
     expected = np.array(shared_data.load_images(folder, 8))
     (cache,) = shared_data.DATA_DIR.iterdir()
-    for damaged in (b"", cache.read_bytes()[:-1], b"garbage"):
+    other = io.BytesIO()
+    np.save(other, np.zeros((4, 9, 9, 3), np.uint8))
+    for damaged in (b"", cache.read_bytes()[:-1], b"garbage", other.getvalue()):
         cache.write_bytes(damaged)
         np.testing.assert_array_equal(shared_data.load_images(folder, 8), expected)
 

@@ -2,6 +2,7 @@
 
 import gc
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import compare_runs
 import GAN_filter128_latent64 as script
 import shared_drawings
 import shared_figures
+import shared_run
 from shared_files import InputError
 
 SEED = 7
@@ -145,6 +147,13 @@ def test_discriminators_with_a_state_of_their_own_train(small, kind):
     gan.train_on_batch(shared_drawings.draw_faces(8, 64, seed=0))
     moved = [np.any(new != old) for new, old in zip(weights_of(gan), before, strict=True)]
     assert all(moved), [weight.path for weight, one in zip(gan.weights, moved, strict=True) if not one]
+
+
+def test_a_sequential_discriminator_can_be_saved(small, tmp_path):
+    """As a copy may have it."""
+    layers = [keras.Input((64, 64, 3)), keras.layers.Flatten(), keras.layers.Dense(1)]
+    shared_run.Run.save_model(SimpleNamespace(folder=tmp_path), "discriminator.keras", keras.Sequential(layers))
+    assert keras.saving.load_model(tmp_path / "discriminator.keras").output_shape == (None, 1)
 
 
 def test_batch_normalisation_learns_from_the_discriminators_own_batches(small):

@@ -1,11 +1,11 @@
-"""The table of all results and the README that is made from it."""
+"""The table of all results and the pages that are made from it."""
 
 import importlib
 import re
 
 import numpy as np
 import pytest
-from conftest import EXPERIMENTS, ROOT, parse
+from conftest import EXPERIMENTS, FAMILIES, ROOT, parse
 
 import shared_drawings
 import shared_figures
@@ -14,17 +14,41 @@ import shared_run
 from maintenance import pictures, tables
 
 
-def test_readme_shows_what_the_results_say():
-    text = tables.README.read_text(encoding="utf-8")
-    matches = list(tables.TABLE.finditer(text))
-    assert len(matches) >= 8
-    assert all(match[0].count("\n") > 3 for match in matches), "a table without rows"
-    assert tables.GALLERY.search(text)
-    assert tables.with_tables(text) == text, "run: python -m maintenance.tables"
+def read(page):
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.name)
+def test_pages_show_what_the_results_say(page):
+    text = read(page)
+    assert all(match[0].count("\n") > 3 for match in tables.TABLE.finditer(text)), "a table without rows"
+    assert len(tables.NUMBER.findall(text)) >= 8
+    assert tables.with_numbers(text) == text, "run: python -m maintenance.tables"
+
+
+def test_the_front_page_is_one_page_and_all_tables_are_behind_it():
+    front, results = map(read, tables.PAGES)
+    assert len(front.splitlines()) <= 150
+    assert tables.GALLERY.search(front)
+    assert not tables.TABLE.search(front)
+    assert len(tables.TABLE.findall(results)) >= 8
+
+
+def test_links_between_the_pages_lead_somewhere():
+    pages = {page.name: read(page) for page in tables.PAGES}
+    anchors = {}
+    for name, text in pages.items():
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        anchors[name] = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for name, text in pages.items():
+        for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+            file, _, anchor = target.partition("#")
+            assert not file or (ROOT / file).exists(), target
+            assert not anchor or anchor in anchors[file or name], target
 
 
 def test_every_number_says_where_it_comes_from():
-    rows = tables.read_results()
+    rows = tables.read_rows()
     assert rows
     for row in rows:
         assert tuple(row) == tables.FIELDS
@@ -39,16 +63,22 @@ def test_every_number_says_where_it_comes_from():
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_has_results_and_a_picture_and_is_in_the_gallery(name):
-    rows = tables.read_results()
+    rows = tables.read_rows()
     (headline,) = (row for row in rows if row["script"] == name and row["headline"])
     assert (pictures.ASSETS / tables.picture_of(name)).exists()
-    shown = tables.GALLERY.search(tables.README.read_text(encoding="utf-8"))[0]
-    assert tables.gallery_entry(rows, headline) in shown
-    assert importlib.import_module(name).__doc__.splitlines()[0] in shown
+    shown = tables.GALLERY.search(read(tables.PAGES[0]))[0]
+    assert f"{name}.py" in shown
+    assert tables.mean_of(rows, headline) in shown
 
 
-def test_the_readme_shows_all_assets_and_they_are_small():
-    shown = set(re.findall(r"!\[.+?\]\(assets/(.+?)\)", tables.README.read_text(encoding="utf-8")))
+@pytest.mark.parametrize("names", FAMILIES.values(), ids=lambda names: names[0])
+def test_captions_are_first_lines_of_docstrings(names):
+    captions = {importlib.import_module(name).__doc__.splitlines()[0] for name in names}
+    assert any(f"**{caption}**" in read(tables.PAGES[0]) for caption in captions)
+
+
+def test_the_pages_show_all_assets_and_they_are_small():
+    shown = set(re.findall(r"!\[.+?\]\(assets/(.+?)\)", "".join(map(read, tables.PAGES))))
     assert len(shown) > 20
     assert {path.name for path in pictures.ASSETS.iterdir()} == shown | {"results.csv"}
     assert sum(path.stat().st_size for path in pictures.ASSETS.iterdir()) < 6e6  # bytes
@@ -78,7 +108,7 @@ def test_runs_and_their_parts_are_taken_in_and_replaced(own_results):
     for loss in ("first", "second"):
         tables.add_run(folder, "latent 8", "a laptop", f"python script.py  # {loss}", {"accuracy": "0.9"})
     tables.add_run(folder / "part", "latent 9", "a laptop", "python script.py", {})
-    rows = tables.read_results()
+    rows = tables.read_rows()
     assert len(rows) == 4
     assert {row["seed"] for row in rows} == {"3"}
     assert [row["data"] for row in rows] == ["10 drawn faces"] * 2 + ["5 drawn digits"] * 2
@@ -94,7 +124,7 @@ def test_runs_and_their_parts_are_taken_in_and_replaced(own_results):
 
 def test_one_number_of_a_script_is_its_headline(own_results):
     def headlines():
-        return [(row["setting"], row["metric"]) for row in tables.read_results() if row["headline"]]
+        return [(row["setting"], row["metric"]) for row in tables.read_rows() if row["headline"]]
 
     folder = finished_run(kl=1.0, loss=2.0)
     tables.add_run(folder, "long", "a laptop", "c", {}, headline="loss")
@@ -109,7 +139,7 @@ def test_whole_numbers_and_milestones_are_kept(own_results):
     folder = finished_run(parameters=2053904, kl=2053904.0)
     (folder / "history.csv").write_text("epoch,val_exact_match\n1,0.05\n2,0.1\n3,0.3\n4,0.05\n")
     tables.add_run(folder, "latent 8", "a laptop", "python script.py", {})
-    values = {row["metric"]: row["value"] for row in tables.read_results()}
+    values = {row["metric"]: row["value"] for row in tables.read_rows()}
     assert values == {"parameters": "2053904", "kl": "2.0539e+06", "epochs_to_tenth": "2"}
 
 
@@ -118,7 +148,7 @@ def test_seeds_become_mean_and_spread_where_the_first_stood(own_results):
         numbers = {"accuracy": accuracy, "loss": 10_000 * accuracy}
         tables.add_run(finished_run(seed, **numbers), "half", "a laptop", "c", {"accuracy": "0.75"})
         tables.add_run(finished_run(accuracy=0.2), "tenth", "a laptop", "c", {})
-    rows = tables.read_results()
+    rows = tables.read_rows()
     assert [(row["setting"], row["seed"], row["value"]) for row in rows if row["metric"] == "accuracy"] == [
         ("half", "0", "0.7"),
         ("tenth", "3", "0.2"),
@@ -134,7 +164,7 @@ def test_other_backends_are_not_taken_for_seeds(own_results):
     fields = dict.fromkeys(tables.FIELDS, 0) | {"script": "script", "setting": "step"}
     for backend, loss in (("tensorflow", 6738.4), ("jax", 50)):
         tables.put({"loss": loss, f"ms_{backend}": loss / 7}, **fields | {"backend": backend})
-    rows = tables.read_results()
+    rows = tables.read_rows()
     columns = {"loss": "loss", "ms_jax": "JAX", "ms_tensorflow": "TensorFlow"}
     assert tables.render(rows, "*", columns).endswith("| 6,738 | 7.14 | 963 |\n")
 
@@ -142,10 +172,20 @@ def test_other_backends_are_not_taken_for_seeds(own_results):
 def test_tables_are_filled_between_their_comments(own_results):
     tables.add_run(finished_run(kl=23.64), "latent 8", "a laptop", "python script.py", {})
     empty = "before\n<!-- table: script * | kl = KL, nats -->\nold\n<!-- end of table -->\nafter\n"
-    filled = tables.with_tables(empty)
+    filled = tables.with_numbers(empty)
     assert "| KL, nats |\n| ---: |\n| 23.6 |\n" in filled
     assert "old" not in filled
-    assert tables.with_tables(filled) == filled
+    assert tables.with_numbers(filled) == filled
+
+
+def test_numbers_in_sentences_are_filled(own_results):
+    for seed, kl in ((0, 23.64), (1, 25.64)):
+        tables.add_run(finished_run(seed, kl=kl), "latent 8", "a laptop", "python script.py", {})
+    filled = tables.with_numbers("KL is 9,999<!-- script | latent 8 | kl --> nats.")
+    assert filled == "KL is 24.6 ± 1.4<!-- script | latent 8 | kl --> nats."
+    assert tables.with_numbers(filled) == filled
+    with pytest.raises(shared_files.InputError, match="has no row for <!-- script"):
+        tables.with_numbers("1<!-- script | latent 9 | kl -->")
 
 
 def test_a_report_value_that_is_none_gets_one_line(capsys):

@@ -89,16 +89,23 @@ def test_runs_that_start_at_the_same_instant_have_a_folder_each():
 
 
 def test_of_two_that_want_a_folder_one_gets_it(tmp_path, monkeypatch):
-    """The other one comes between the look and the claim."""
-    look = any
+    """The other one comes between the look and the lock, and may be done by then."""
+    lock = shared_files.lock
 
-    def look_late(paths):
-        taken = look(paths)
-        (tmp_path / "mine").touch()
-        return taken
+    def lock_late(folder):
+        (folder / "settings.json").touch()
+        lock(folder)
 
-    monkeypatch.setattr(shared_files, "any", look_late, raising=False)
-    assert not shared_files.claim(tmp_path, "mine")
+    monkeypatch.setattr(shared_files, "lock", lock_late)
+    assert not shared_files.claim(tmp_path)
+
+
+def test_what_a_killed_claim_left_is_free(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "lock").touch()
+    (folder / "unfinished_1_settings.json").touch()
+    assert open_run(out=str(folder)).folder == folder
 
 
 def test_a_second_process_is_refused(tmp_path):
@@ -175,6 +182,13 @@ def test_what_only_looks_at_the_model_may_change(capsys):
     assert settings_of(open_run(constants=changes, resume=True))["starts"][:2] == [first, second]
 
 
+def test_constants_that_json_does_not_bring_back_are_left_out():
+    constants = {"OPTIMIZER": keras.optimizers.Adam(), "NAMES": {"a"}, "SIZES": {(6, 4): 8}, "RATE": float("nan")}
+    assert settings_of(open_run(constants=constants))["constants"].keys() >= {"BETA", "RATE"}
+    settings = settings_of(open_run(constants=constants, resume=True))
+    assert not {"OPTIMIZER", "NAMES", "SIZES"} & settings["constants"].keys()
+
+
 def test_versions_of_earlier_starts_are_kept(capsys):
     run = open_run()
     settings = settings_of(run)
@@ -197,12 +211,20 @@ def test_data_are_known_by_content():
 def test_results_of_a_run_that_goes_on_are_not_its_results():
     run = open_run()
     run.save_results({"loss": 1.0})
-    assert not (open_run(resume=True).folder / "results.json").exists()
+    resumed = open_run(resume=True)
+    assert (resumed.folder / "results.json").exists()  # nothing is lost if the run is refused now
+    part = resumed.part("one", "1 of 1")
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    batches = shared_training.Batches((np.zeros((4, 1)), np.zeros((4, 1))), np.arange(4), 2)
+    part.fit(model, batches, epochs=1)
+    assert not (resumed.folder / "results.json").exists()
 
 
 def test_damaged_settings_are_named():
     run = open_run()
-    for content in ("{", "{}"):
+    whole = (run.folder / "settings.json").read_text()
+    for content in ("", "{", "{}", "[]", "null", whole.replace('"versions": {', '"versions": null, "old": {')):
         (run.folder / "settings.json").write_text(content)
         with pytest.raises(InputError, match=r"settings\.json: is damaged"):
             open_run(resume=True)

@@ -1,5 +1,7 @@
 """Arithmetic from text and from images: models, splits, parts that run alone."""
 
+import shutil
+
 import numpy as np
 import pytest
 from conftest import tiny_mnist
@@ -94,6 +96,9 @@ def test_parts_run_alone_and_are_not_done_twice(tmp_path, capsys):
     assert {"text_accuracy_by_share.png", "text_accuracy_by_epoch.png", "image_accuracy_plain.png"} <= files
     assert {"errors.csv", "errors.png", "model.keras"} <= {path.name for path in (tmp_path / "run/text_0.5").iterdir()}
     assert (tmp_path / "run" / "image_flatten_plain" / "answers.png").exists()
+    (tmp_path / "run" / "text_0.5 (copy)").mkdir()
+    shutil.copy(tmp_path / "run" / "text_0.5" / "results.json", tmp_path / "run" / "text_0.5 (copy)")
+    assert run("--part", "text", "--shares", "0.5", "--resume", *out).keys() == third.keys()
     wrong = (tmp_path / "run" / "text_0.5" / "errors.csv").read_text().splitlines()[1:]
     assert len(wrong) == round(30 * (1 - first["text_0.5_test_exact_match"]))
 

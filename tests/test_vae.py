@@ -9,6 +9,7 @@ import pytest
 
 import compare_runs
 import shared_drawings
+import shared_figures
 import shared_run
 import shared_training
 import VAE_filter64_latent32 as script
@@ -122,11 +123,13 @@ def test_comparison_of_runs(tiny, tmp_path, capsys, monkeypatch):
     compare_runs.main([*map(str, folders), "--out", str(tmp_path / "out")])
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"curves.png", "interpolations.png", "first_last.png", "results.csv"}
-    strips = [compare_runs.read_picture(folder / "interpolation.png") for folder in folders]
-    together = compare_runs.read_picture(tmp_path / "out" / "interpolations.png")
+    strips = [np.asarray(shared_figures.read_picture(folder / "interpolation.png")) for folder in folders]
+    together = np.asarray(shared_figures.read_picture(tmp_path / "out" / "interpolations.png"))
     np.testing.assert_array_equal(together, np.concatenate(strips))
-    grids = [compare_runs.read_picture(folders[1] / "samples" / f"epoch_{epoch:03d}.png") for epoch in (0, 1)]
-    both = compare_runs.read_picture(tmp_path / "out" / "first_last.png")
+    grids = [
+        np.asarray(shared_figures.read_picture(folders[1] / "samples" / f"epoch_{epoch:03d}.png")) for epoch in (0, 1)
+    ]
+    both = np.asarray(shared_figures.read_picture(tmp_path / "out" / "first_last.png"))
     np.testing.assert_array_equal(both[:, -grids[0].shape[1] :], np.concatenate(grids))
     loss = json.loads((folders[1] / "results.json").read_text())["val_loss"]
     printed = capsys.readouterr().out
@@ -141,3 +144,22 @@ def test_comparison_of_runs(tiny, tmp_path, capsys, monkeypatch):
     assert careful in titles[0]
     with pytest.raises(InputError, match="not the folder of a finished run of faces"):
         compare_runs.main([str(tmp_path)])
+
+
+def test_damaged_runs_are_not_compared(tiny, tmp_path):
+    folder = tmp_path / "run"
+    tiny("VAE_filter64_latent32").main(["--out", str(folder)])
+    for name, content, words in (
+        ("results.json", b'{"epochs": 1, "epochs_asked": 1, "loss": "low"}', "loss is no number"),
+        ("results.json", b"[]", "has no epochs_asked"),
+        ("history.csv", b"", "has no epoch"),
+        ("interpolation.png", b"\x89PNG", "is damaged"),
+    ):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(content)
+        with pytest.raises(InputError, match=words):
+            compare_runs.main([str(folder), "--out", str(tmp_path / "out")])
+        (folder / name).write_bytes(whole)
+    (folder / "samples" / "epoch_001.png").write_bytes((folder / "samples" / "epoch_001.png").read_bytes()[:500])
+    with pytest.raises(InputError, match=r"epoch_001\.png: is damaged"):
+        script.main(["--out", str(folder), "--resume"])
