@@ -210,7 +210,7 @@ def gallery_entry(rows, headlines):
     report = f" (report: {mean_of(rows, first, 'report')})" if first["report"] else ""
     return (
         f"**{caption}** `{first['command']}`, {first['epochs']} epochs on {first['data']}: "
-        f"{first['metric']} {mean_of(rows, first)}{report}{others}.\n"
+        f"{first['metric']} {mean_of(rows, first)}{report}{others}.<br>\n"
         f"![{caption}](assets/{picture_of(first['script'])})\n"
     )
 

@@ -165,6 +165,9 @@ def test_a_run_from_another_folder_leaves_what_the_docstring_says(name, tiny, tm
     for path in folder.rglob("history.csv"):
         with open(path, newline="") as file:
             assert all(finite(map(float, row.values())) for row in csv.DictReader(file))
+            explained = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+            for metric in json.loads((path.parent / "results.json").read_text()):
+                assert f"`{metric.removeprefix('val_')}`" in explained, metric
     models = list(folder.rglob("*.keras"))
     assert models
     for path in models:
