@@ -52,7 +52,8 @@ class Run:
 
     Attributes:
         name: of the script, with that of the part behind it.
-        folder: `pathlib.Path` of the run folder.
+        folder: `pathlib.Path` of the run folder, or of the part's in it.
+        whole: of the run folder.
         args: parsed command line.
         source: text that says what the data are.
     """
@@ -90,6 +91,7 @@ class Run:
             failure = error
         if not in_all_processes(failure is None):  # and the first must not write where others still read
             raise failure or InputError(f"{self.name}: another process of this run has failed.")
+        self.whole = self.folder
         for path in self.folder.rglob("unfinished_*"):  # what a kill has left
             path.unlink(missing_ok=True)
         write_json(self.folder / "settings.json", settings)
@@ -185,9 +187,8 @@ class Run:
             InputError: a loss or a weight is no number; as `shared_checkpoints.Checkpoint`.
         """
         checkpoint = Checkpoint(self.folder, model, callbacks, best)
-        for folder in (self.folder, self.folder.parent):  # a run that goes on, or a part of which does, has no results
-            if (folder / "settings.json").exists():
-                (folder / "results.json").unlink(missing_ok=True)
+        for folder in (self.folder, self.whole):  # a run that goes on, or a part of which does, has no results
+            (folder / "results.json").unlink(missing_ok=True)
         callbacks = [SeedEachEpoch(self.args.seed, batches), StopAtNaN(), *callbacks, Stopwatch()]
         if save_samples is not None:
             make_folder(self.folder / "samples")
