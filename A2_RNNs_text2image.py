@@ -210,7 +210,7 @@ def run_configuration(run, count, configuration, expressions, banks, reader):
 def save_table(run):
     """Write `table4.csv` of all configurations that have ended, print the gist of it, and return its rows."""
     rows = []
-    for path in sorted(run.folder.glob("encoders*/results.json")):
+    for path in sorted(run.folder.glob("encoders[0-9]*_decoders[0-9]*_units*[0-9]/results.json")):
         name, numbers = path.parent.name, shared_files.read_results(path)
         numbers |= dict(zip(("report_val_loss", "report_val_mae"), REPORT.get(name, ()), strict=False))
         rows.append({"configuration": name, **{column: numbers[column] for column in TABLE if column in numbers}})

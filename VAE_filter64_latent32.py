@@ -10,8 +10,8 @@ loss, in nats per picture, is reconstruction (binary cross-entropy summed over p
 Writes `runs/VAE_filter64_latent32/`: settings.json, history.csv, curves.png, samples/ (the same latent points before
 training and after each epoch), samples.gif, samples_narrow.png (the same divided by 6, the report's way),
 reconstructions.png, interpolation.png, results.json, encoder.keras, decoder.keras, checkpoint/.
-Departs from the report: KL is weighed by a constant instead of by the batch size; samples are drawn from N(0, I), not
-from a sixth of it; no sigmoid in the encoder; 5 % of the pictures are held out; centre crop instead of squash.
+Departs from the report: KL is weighed by a constant instead of by the batch size; samples are from N(0, I), not from a
+sixth of it; no sigmoid in the encoder; 5 % of the pictures are held out; centre crop instead of squash.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first

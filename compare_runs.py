@@ -2,7 +2,7 @@
 
     python compare_runs.py runs/VAE_filter64_latent32 runs/VAE_filter64_latent64 runs/VAE_filter64_latent128
 
-Writes to `runs/comparison/`, or the folder that `--out` names:
+Writes to `runs/comparison/`, or the folder that `--out` names, over what is there:
     curves.png          every curve that all runs have, one line a run (figure 5)
     interpolations.png  the interpolations, one row a run (figures 6 and 9)
     first_last.png      samples before training over those after the last epoch, one column a run (figures 1-4, 7, 8)

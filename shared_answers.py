@@ -1,4 +1,4 @@
-"""What scores arithmetic: how much is right, what kind of mistake is made, and what a reader sees in what is drawn."""
+"""What scores arithmetic: how much is right, which kinds of mistake, and what a reader sees in generated answers."""
 
 from collections import Counter
 

@@ -44,7 +44,7 @@ def parser(experiment, data_flag, unit="pictures"):
         by_model = isinstance(value, dict)
         default = ", ".join(f"{model}: {number}" for model, number in value.items()) if by_model else f"{value}"
         flags.add_argument(flag, type=positive, default=None if by_model else value, help=f"{text} ({default})")
-    flags.add_argument("--out", help=f"run folder (runs/{script.stem}/, or the next runs/{script.stem}_N/)")
+    flags.add_argument("--out", help=f"run folder, free or to be resumed (runs/{script.stem}/, or the next number)")
     flags.add_argument("--seed", type=number_32_bit, default=0, help="seed of everything random (%(default)s)")
     flags.add_argument("--resume", action="store_true", help="go on with the newest run, or --out's, where it ended")
     flags.add_argument("--distribute", action="store_true", help="share batches out to all devices (JAX backend)")

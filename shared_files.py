@@ -64,7 +64,7 @@ def lock(folder):
         InputError: another process has the lock.
     """
     path = folder / "lock"
-    if path.exists() and path.stat().st_ino in LOCKS:
+    if path.exists() and number_of(path) in LOCKS:
         return
     file = open(path, "w")  # noqa: SIM115, it stays open
     try:
@@ -73,8 +73,13 @@ def lock(folder):
     except (BlockingIOError, PermissionError) as error:
         raise InputError(f"{folder}: another process is at work in this folder.") from error
     except OSError:
-        pass
-    LOCKS[path.stat().st_ino] = file
+        pass  # a disk without locks
+    LOCKS[number_of(path)] = file
+
+
+def number_of(path):
+    """Return the numbers of disk and file by which the operating system knows a file."""
+    return path.stat().st_dev, path.stat().st_ino
 
 
 @contextmanager
@@ -100,7 +105,9 @@ def read_json(path, *keys):
         content = json.loads(path.read_text())
     except ValueError as error:
         raise InputError(f"{path}: is damaged ({error}).") from error
-    require_keys(path, content if isinstance(content, dict) else {}, keys)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is damaged (it names nothing).")
+    require_keys(path, content, keys)
     return content
 
 
@@ -114,7 +121,7 @@ def read_results(path, *keys):
 
 
 def require_keys(path, content, keys):
-    """Raise `InputError` if what was read from a file is empty or has not all the `keys`."""
+    """Raise `InputError` if what was read from a file has not all the `keys`."""
     if missing := [key for key in keys if key not in content]:
         raise InputError(f"{path}: is damaged (has no {missing[0]}).")
 

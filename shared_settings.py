@@ -22,7 +22,7 @@ CONSTANT_OF = {"filter": "FILTERS", "latent": "LATENT_DIM"}  # by the word befor
 
 
 def is_plain(value):
-    """Say whether a value is made of numbers, texts, lists and the like, so that JSON brings it back as it was."""
+    """Say whether a value is made of numbers, texts, lists and the like, so that JSON can hold it."""
     try:
         json.dumps(value)
     except TypeError:

@@ -51,5 +51,5 @@ if {"-h", "--help"} & set(sys.argv[1:]):
     os.environ["KERAS_BACKEND"] = "numpy"  # loads in a second, and no model is built
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what comes later: errors, no information
 keras = load_keras()
-# Several models of one script are as many as TensorFlow takes for a mistake.
+# TensorFlow takes several models in one script for a mistake.
 logging.getLogger("tensorflow").addFilter(lambda record: "retracing" not in record.getMessage())

@@ -125,7 +125,7 @@ def run_text(run, count, queries, answers, share, rows):
         share: of the expressions that is trained on.
         rows: to train on and to test on.
     """
-    part, args = run.part(f"text_{share}", count), run.args
+    part, args = run.part(f"text_{share}", count, f"{len(queries):,} expressions", [queries, answers]), run.args
     epochs, batch_size = args.epochs or EPOCHS["text"], args.batch_size or BATCH_SIZE["text"]
     if part.is_done(epochs):
         return
@@ -160,7 +160,7 @@ def run_image(run, count, queries, answers, name, digits, rows):
     *sets, source = digits
     data = [queries, answers, *sets[0], *sets[1]]
     kind = "plain" if args.no_augmentation else "augmented"
-    part = run.part(f"image_{name}_{kind}", count, f"{run.source} in {source}", data)
+    part = run.part(f"image_{name}_{kind}", count, f"{len(queries):,} expressions in {source}", data)
     if part.is_done(epochs):
         return
     train_rows, test_rows = rows
@@ -210,7 +210,7 @@ def save_accuracy_by_share(run, results):
         bars = axes.bar(places, values.values(), width=0.26, label=label)
         axes.bar_label(bars, fmt="%.3f", fontsize=6)
     axes.set_xticks(range(len(shares)), [f"{share:.0%}" for share in shares])
-    axes.set(title=run.title("test accuracy"), xlabel="share of the expressions trained on", ylim=(0, 1.2))
+    axes.set(title=f"{run.name}: test accuracy", xlabel="share of the expressions trained on", ylim=(0, 1.2))
     axes.legend(fontsize=8, loc="upper right", ncols=3)
     figure.savefig(run.folder / "text_accuracy_by_share.png")
 
@@ -258,7 +258,8 @@ def main(argv=None):
     }
     digits = shared_data.find_digits(args.data, args.seed) if args.part != "text" else None
     which_parts = ("SHARES", "MODELS", "SHOWN", "part", "shares", "models", "no_augmentation")
-    run = shared_run.Run(globals(), args, f"{len(queries):,} expressions", [queries, answers], which_parts)
+    source = f"{len(queries):,} expressions" + (f" in {digits[2]}" if digits else "")
+    run = shared_run.Run(globals(), args, source, [queries, answers], which_parts)
     for index, what in enumerate(todo, start=1):
         count = f"{index} of {len(todo)}"
         if what in MODELS:

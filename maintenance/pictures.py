@@ -11,6 +11,7 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     VAE_..._beta8               --epochs 6
     VAE_..._beta1               the same of a copy with BETA = 1.0
     VAE_filter64_latent32_drawn    without pictures
+    VAE_tweak_{unchanged,beta1,beta0,latent2}    the tweaks, by their commands in assets/results.csv
     comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
 """
 
@@ -113,6 +114,12 @@ def save_spreads(runs):
         save_jpeg(f"VAE_beta{beta}_samples_narrow.jpg", np.concatenate(narrow))
 
 
+def save_tweaks(runs):
+    """Save samples of the unchanged VAE and of its tweaks after eight epochs, a row each."""
+    folders = [runs / f"VAE_tweak_{name}" for name in ("unchanged", "beta1", "beta0", "latent2")]
+    save_jpeg("VAE_tweaks.jpg", np.concatenate([read_grid(finished_grids(folder)[-1], rows=1) for folder in folders]))
+
+
 def save_stand_ins(runs):
     """Save what the first command reads and makes: drawn faces over their reconstructions, and samples."""
     folder = runs / f"{VAES[0]}_drawn"
@@ -190,6 +197,7 @@ def main(argv=None):
     save_faces(args.runs)
     save_animations(args.runs)
     save_spreads(args.runs)
+    save_tweaks(args.runs)
     save_stand_ins(args.runs)
     save_banner(args.runs, solve(args.runs, args.mnist))
 

@@ -263,7 +263,7 @@ def main(argv=None):
     """Add a run if one is named, and write the pages' numbers."""
     parser = OneLineParser(description=__doc__)
     parser.add_argument(
-        "--add", type=Path, metavar="FOLDER", help="run folder, or part of one, whose numbers to take in"
+        "--add", type=Path, metavar="FOLDER", help="run folder, or of arithmetic a part of one, to take in"
     )
     parser.add_argument("--setting", help="what tells this run from others of its script")
     parser.add_argument("--machine", help="what it ran on")

@@ -2,6 +2,8 @@
 
 import importlib
 import re
+import shlex
+import subprocess
 
 import numpy as np
 import pytest
@@ -24,6 +26,15 @@ def test_pages_show_what_the_results_say(page):
     assert all(match[0].count("\n") > 3 for match in tables.TABLE.finditer(text)), "a table without rows"
     assert len(tables.NUMBER.findall(text)) >= 8
     assert tables.with_numbers(text) == text, "run: python -m maintenance.tables"
+
+
+def test_changes_that_commands_make_to_a_script_find_their_place():
+    commands = {row["command"] for row in tables.read_rows() if row["command"].startswith("sed -i ")}
+    assert len(commands) > 5
+    for command in commands:
+        _, _, change, script, *_ = shlex.split(command)
+        find = ["sed", "--quiet", f"{change}p", ROOT / script]
+        assert subprocess.run(find, capture_output=True, text=True, check=True).stdout.strip(), command
 
 
 def test_the_front_page_is_one_page_and_all_tables_are_behind_it():

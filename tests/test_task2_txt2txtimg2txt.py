@@ -9,6 +9,7 @@ from conftest import tiny_mnist
 import shared_blocks
 import shared_drawings
 import shared_run
+import shared_settings
 import shared_training
 import task2_txt2txtimg2txt as script
 from shared_files import InputError
@@ -101,6 +102,20 @@ def test_parts_run_alone_and_are_not_done_twice(tmp_path, capsys):
     assert run("--part", "text", "--shares", "0.5", "--resume", *out).keys() == third.keys()
     wrong = (tmp_path / "run" / "text_0.5" / "errors.csv").read_text().splitlines()[1:]
     assert len(wrong) == round(30 * (1 - first["text_0.5_test_exact_match"]))
+
+
+def test_drawn_digits_have_a_folder_of_their_own(tiny, monkeypatch):
+    """MNIST may be there the next time."""
+
+    def fail():
+        raise Exception("no network")
+
+    monkeypatch.setattr("keras.datasets.mnist.load_data", fail)
+    monkeypatch.setattr("shared_data.DRAWN_DIGITS", {"train": 20, "test": 10})
+    tiny("task2_txt2txtimg2txt").main([])
+    (folder,) = shared_run.RUNS_DIR.iterdir()
+    assert folder.name == "task2_txt2txtimg2txt_drawn"
+    assert shared_settings.sources([folder / "text_0.5"]) == "50 expressions"
 
 
 @pytest.mark.parametrize("flags", [("--part", "text", "--shares", "0.5", "0.005"), ("--limit", "1")])
