@@ -11,7 +11,8 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     VAE_..._beta8               --epochs 6
     VAE_..._beta1               the same of a copy with BETA = 1.0
     VAE_filter64_latent32_drawn    without pictures
-    VAE_tweak_{unchanged,beta1,beta0,latent2}    the tweaks, by their commands in assets/results.csv
+    VAE_tweak_{unchanged,beta1,beta0,latent2}, GAN_tweak_{unchanged,filters32,momentum}
+                                the tweaks, by their commands in assets/results.csv
     comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
 """
 
@@ -115,9 +116,12 @@ def save_spreads(runs):
 
 
 def save_tweaks(runs):
-    """Save samples of the unchanged VAE and of its tweaks after eight epochs, a row each."""
-    folders = [runs / f"VAE_tweak_{name}" for name in ("unchanged", "beta1", "beta0", "latent2")]
-    save_jpeg("VAE_tweaks.jpg", np.concatenate([read_grid(finished_grids(folder)[-1], rows=1) for folder in folders]))
+    """Save samples of the unchanged VAE and GAN and of their tweaks after eight epochs, a row each."""
+    tweaks = {"VAE": ("unchanged", "beta1", "beta0", "latent2"), "GAN": ("unchanged", "filters32", "momentum")}
+    for kind, names in tweaks.items():
+        folders = [runs / f"{kind}_tweak_{name}" for name in names]
+        rows = [read_grid(finished_grids(folder)[-1], rows=1) for folder in folders]
+        save_jpeg(f"{kind}_tweaks.jpg", np.concatenate(rows))
 
 
 def save_stand_ins(runs):

@@ -16,6 +16,8 @@ its docstring, its picture `assets/<script>.*`, and the number that `--headline`
 in a sentence has its row behind it: `6,674<!-- VAE_filter64_latent32 | latent 32 | val_loss -->`.
 """
 
+import shared_start  # noqa: F401, first: TensorFlow without its noise
+
 import argparse
 import ast
 import csv
