@@ -31,10 +31,10 @@ NEEDED = ("settings.json", "results.json", "history.csv", "interpolation.png", "
 def require_finished(folder):
     """Raise `InputError` unless `folder` is the folder of a face experiment's run that has ended."""
     missing = [name for name in NEEDED if not (folder / name).exists()]
-    if missing or not epoch_files(folder / "samples"):
-        raise InputError(
-            f"{folder}: not the folder of a finished run of faces (it holds no {[*missing, 'samples'][0]})."
-        )
+    if not epoch_files(folder / "samples"):
+        missing.append("samples")
+    if missing:
+        raise InputError(f"{folder}: not the folder of a finished run of faces (it holds no {missing[0]}).")
 
 
 def label(folders):
@@ -65,8 +65,8 @@ def differences(runs):
     return f"Careful: these runs differ in {' and in '.join(differ)}." if differ else ""
 
 
-def compare_curves(runs, out):
-    """Save the curves that all runs have, a panel a curve and a line a run."""
+def compare_curves(runs, warning, out):
+    """Save the curves that all runs have, a panel a curve and a line a run, `warning` in the title."""
     histories = {name: read_history(folder / "history.csv", "epoch") for name, folder in runs.items()}
     common = set.intersection(*(set(history) for history in histories.values())) - NOT_CURVES
     if common >= GAN_LOSSES:
@@ -75,7 +75,7 @@ def compare_curves(runs, out):
         raise InputError("These runs have no curve in common.")
     panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
     lines = "training (solid) and held out (dashed)" if len(panels) < len(common) else "training"
-    title = f"{lines}; {sources(runs.values())}\n{differences(runs)}".strip()
+    title = f"{lines}; {sources(runs.values())}\n{warning}".strip()
     save_curves(out / "curves.png", histories, panels, title)
 
 
@@ -110,9 +110,10 @@ def main(argv=None):
         require_finished(folder)
     runs = label(args.runs)
     make_folder(args.out)
-    if warning := differences(runs):
+    warning = differences(runs)
+    if warning:
         print(warning)
-    compare_curves(runs, args.out)
+    compare_curves(runs, warning, args.out)
     compare_pictures(runs.values(), args.out)
     compare_results(runs, args.out)
     print(f"Figures and table are in {args.out}")

@@ -105,13 +105,13 @@ class Run:
         if self.args.resume:
             self.folder = named or newest_run(name, self.name)
             settings = continued(self.folder, settings, may_change)
+            if is_first:
+                lock(self.folder)
         elif is_first:
             self.folder = named or claim_next(name)
             if named and not claim(named):
                 raise InputError(f"{named}: is taken; name another --out, or add --resume to go on there.")
-        if is_first:
-            lock(self.folder)  # if it is not locked by its claim
-        else:
+        if not is_first:
             self._copy_to_temporary_folder()
         return settings
 

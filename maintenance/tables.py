@@ -217,11 +217,11 @@ def gallery_entry(rows, headlines):
     )
 
 
-def mean_of(rows, row, source="value"):
-    """Return the text of the mean, over all seeds, of the numbers that are like that in a row."""
+def mean_of(rows, row, source=""):
+    """Return the text of the mean, over all seeds, of a row's number or, if `source` is "report", the report's."""
     same = ("script", "setting", "metric")
     run = {row["metric"]: [other for other in rows if all(other[name] == row[name] for name in same)]}
-    return cell(run, row["metric"] if source == "value" else f"{row['metric']} {source}")
+    return cell(run, f"{row['metric']} {source}".strip())
 
 
 def picture_of(script):
