@@ -68,13 +68,28 @@ def tile(images, columns):
 
 def save_grid(path, images, title, columns):
     """Write uint8 pictures, as `to_rgb` takes them, row by row below a title."""
-    picture = tile(images, columns)
-    height, width = picture.shape[0] * ZOOM, picture.shape[1] * ZOOM
-    figure = Figure(figsize=(width / DPI, (height + TITLE_HEIGHT) / DPI), dpi=DPI)
-    axes = figure.add_axes((0, 0, 1, height / (height + TITLE_HEIGHT)))
-    axes.imshow(picture, interpolation="nearest", aspect="auto")
-    axes.axis("off")
-    figure.text(0.5, 1 - TITLE_HEIGHT / 2 / (height + TITLE_HEIGHT), title, ha="center", va="center", fontsize=9)
+    save_rows(path, {title: images}, columns)
+
+
+def save_rows(path, groups, columns):
+    """Write groups of uint8 pictures, as `to_rgb` takes them, below each other, each row by row below its title.
+
+    Args:
+        path: file to write.
+        groups: {title: pictures}; all pictures have one size.
+        columns: pictures in a row.
+    """
+    tiles = {title: tile(images, columns) for title, images in groups.items()}
+    width = ZOOM * max(picture.shape[1] for picture in tiles.values())
+    height = sum(ZOOM * picture.shape[0] + TITLE_HEIGHT for picture in tiles.values())
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    top = height
+    for title, picture in tiles.items():
+        figure.text(0.5, (top - TITLE_HEIGHT / 2) / height, title, ha="center", va="center", fontsize=9)
+        top -= TITLE_HEIGHT + ZOOM * picture.shape[0]
+        axes = figure.add_axes((0, top / height, 1, ZOOM * picture.shape[0] / height))
+        axes.imshow(picture, interpolation="nearest", aspect="auto")
+        axes.axis("off")
     figure.savefig(path)
 
 

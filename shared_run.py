@@ -13,7 +13,7 @@ import numpy as np
 
 from shared_checkpoints import Checkpoint
 from shared_drawings import STAND_IN
-from shared_figures import read_picture, save_curves, save_gif, save_grid
+from shared_figures import read_picture, save_curves, save_gif, save_grid, save_rows
 from shared_files import (
     InputError,
     claim,
@@ -214,6 +214,12 @@ class Run:
     def save_grid(self, name, images, text, columns):
         """Write uint8 pictures as one titled grid to the run folder; see `shared_figures.save_grid`."""
         save_grid(self.folder / name, images, self.title(text), columns)
+
+    def save_rows(self, name, groups, columns):
+        """Write groups of uint8 pictures to the run folder, as `shared_figures.save_rows`; the first has the title."""
+        first, *others = groups
+        titles = [self.title(first), *others]
+        save_rows(self.folder / name, dict(zip(titles, groups.values(), strict=True)), columns)
 
     def save_model(self, name, model):
         """Save a model to the run folder, without optimiser and metrics, so that plain Keras loads it."""

@@ -5,7 +5,8 @@
                                  --command "python VAE_filter64_latent32.py"      # take the numbers of a run in first
 
 A run that is added again under the same setting, seed and backend replaces what was there; runs of one setting with
-several seeds are shown as mean ± standard deviation. A table stands between two comments; the first says which rows, by
+several seeds are shown as mean ± standard deviation. Each row of its comparison.csv, if it has one, is a setting of its
+own, "<setting>: <pictures>". A table stands between two comments; the first says which rows, by
 a pattern for script and setting, and which columns it has, by name and heading:
 
     <!-- table: VAE_filter64_latent* | setting = latent dimension; val_loss = held-out loss; seconds = seconds -->
@@ -82,20 +83,31 @@ def add_run(folder, setting, machine, command, report, headline=None):
     """
     run = folder if "script" in read_json(folder / "settings.json") else folder.parent
     settings, results = read_json(run / "settings.json"), read_results(folder / "results.json")
-    put(
-        {metric: value for metric, value in results.items() if metric not in NOT_METRICS} | milestones(folder),
-        report,
-        headline,
-        script=settings["script"],
-        setting=setting,
-        data=sources([folder]),
-        epochs=results["epochs"],
-        seed=settings["arguments"]["seed"],
-        backend=settings["backend"],
-        machine=machine,
-        seconds=round(results["seconds"]),
-        command=command,
-    )
+    fields = {
+        "script": settings["script"],
+        "data": sources([folder]),
+        "seed": settings["arguments"]["seed"],
+        "backend": settings["backend"],
+        "machine": machine,
+        "seconds": round(results["seconds"]),
+        "command": command,
+    }
+    numbers = {metric: value for metric, value in results.items() if metric not in NOT_METRICS} | milestones(folder)
+    put(numbers, report, headline, setting=setting, epochs=results["epochs"], **fields)
+    for pictures, epochs, numbers in compared_sets(folder):
+        put(numbers, setting=f"{setting}: {pictures}", epochs=epochs, **fields)
+
+
+def compared_sets(folder):
+    """Return the rows of the run's `comparison.csv`, if it has one, as tuples (set of pictures, epochs, numbers)."""
+    path = folder / "comparison.csv"
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return [
+            (row.pop("pictures"), int(row.pop("epochs")), {name: float(value) for name, value in row.items() if value})
+            for row in csv.DictReader(file)
+        ]
 
 
 def milestones(folder):

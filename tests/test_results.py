@@ -154,6 +154,20 @@ def test_whole_numbers_and_milestones_are_kept(own_results):
     assert values == {"parameters": "2053904", "kl": "2.0539e+06", "epochs_to_tenth": "2"}
 
 
+def test_compared_sets_of_pictures_are_settings_of_their_own(own_results):
+    folder = finished_run(psnr=20.5)
+    table = [{"pictures": "a GAN, N(0, I)", "epochs": 7, "swd": 81.25}, {"pictures": "ours", "epochs": 2, "ssim": 0.5}]
+    shared_files.write_table(folder / "comparison.csv", table)
+    tables.add_run(folder, "cats", "a laptop", "python script.py", {}, headline="psnr")
+    rows = [tuple(row[name] for name in ("setting", "epochs", "metric", "value")) for row in tables.read_rows()]
+    assert rows == [
+        ("cats", "2", "psnr", "20.5"),
+        ("cats: a GAN, N(0, I)", "7", "swd", "81.25"),
+        ("cats: ours", "2", "ssim", "0.5"),
+    ]
+    assert [row["metric"] for row in tables.read_rows() if row["headline"]] == ["psnr"]
+
+
 def test_seeds_become_mean_and_spread_where_the_first_stood(own_results):
     for seed, accuracy in ((0, 0.5), (1, 0.9), (0, 0.7)):
         numbers = {"accuracy": accuracy, "loss": 10_000 * accuracy}

@@ -1,0 +1,190 @@
+"""Codes of pictures: how they are spread, where another code lies among them, how new ones are drawn."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import NearestNeighbors
+
+from shared_distances import nearest
+from shared_figures import DPI
+
+SHELL = 0.99  # share of the held-out codes that lie inside the shell
+MIXTURE_DIM = 64  # principal directions along which a mixture is fitted; the others stay one Gaussian
+MIXTURE_COMPONENTS = (1, 2, 4, 8, 16, 32)
+SMALLEST_VARIANCE = 1e-3  # of a component, of whitened codes, so that a few alike codes make none of no extent
+NEIGHBOURS = 10
+THUMBNAIL = 0.09  # half of the width of a picture in a map, in standard deviations
+
+
+class Codes:
+    """The codes of the pictures that a model was trained on, in their own principal directions.
+
+    Whitened codes have mean 0 and deviation 1 along each direction, so that a Gaussian fitted to the codes is N(0, I)
+    there.
+
+    Args:
+        train: float (count, latent_dim), at least two codes.
+        held_out: float (others, latent_dim), codes of pictures that were never trained on.
+
+    Attributes:
+        train, held_out: as given.
+        pca: whitening `sklearn.decomposition.PCA` with as many directions as the training codes span.
+        shell: pair, the radii of whitened codes between which SHELL of the held-out ones lie.
+        usual_distance: median distance of a held-out code to the nearest training code.
+    """
+
+    def __init__(self, train, held_out):
+        self.train = train
+        self.held_out = held_out
+        directions = min(train.shape[1], len(train) - 1)
+        self.pca = PCA(directions, whiten=True, svd_solver="full").fit(train)
+        self.shell = np.quantile(self.radii(held_out), [(1 - SHELL) / 2, (1 + SHELL) / 2])
+        self.usual_distance = np.median(nearest(held_out, train)[1])
+
+    def radii(self, codes):
+        """Return the lengths of codes (count, latent_dim) once they are whitened: float (count,)."""
+        return np.linalg.norm(self.pca.transform(codes), axis=1)
+
+    def restore(self, whitened):
+        """Return the codes, float32 (count, latent_dim), of whitened ones, of which further columns are left out."""
+        return self.pca.inverse_transform(whitened[:, : self.pca.n_components_]).astype(np.float32)
+
+    def directions_for(self, share):
+        """Return how many principal directions it takes to explain a share of the variance of the training codes."""
+        explained = np.cumsum(self.pca.explained_variance_ratio_)
+        return int(min(np.searchsorted(explained, share) + 1, len(explained)))
+
+    def place(self, codes):
+        """Return where other codes lie.
+
+        Returns:
+            dict: `code_distance`, the median distance to the nearest training code, divided by that of held-out codes;
+            `inside_shell`, the share of them that lie inside the shell of the held-out ones.
+        """
+        low, high = self.shell
+        radii = self.radii(codes)
+        return {
+            "code_distance": float(np.median(nearest(codes, self.train)[1]) / self.usual_distance),
+            "inside_shell": float(np.mean((low <= radii) & (radii <= high))),
+        }
+
+    def neighbours(self, codes, count):
+        """Return the rows of the `count` training codes that are nearest to each code, the nearest first."""
+        return NearestNeighbors(n_neighbors=count).fit(self.train).kneighbors(codes, return_distance=False)
+
+    def half_way(self, picks):
+        """Return codes half way between a training code and one of its NEIGHBOURS nearest ones.
+
+        Args:
+            picks: float (count, 2) in [0, 1), which choose the code and the neighbour.
+        """
+        among = min(NEIGHBOURS, len(self.train) - 1)
+        codes = self.train[(picks[:, 0] * len(self.train)).astype(int)]
+        chosen = 1 + (picks[:, 1] * among).astype(int)  # the nearest is the code itself
+        rows = self.neighbours(codes, among + 1)[np.arange(len(codes)), chosen]
+        return (codes + self.train[rows]) / 2
+
+
+class Mixture:
+    """A mixture of Gaussians of the first MIXTURE_DIM whitened directions; the others stay N(0, I).
+
+    With one component it is the fitted Gaussian.
+
+    Args:
+        codes: `Codes` to fit it to.
+        seed: of the fit.
+
+    Attributes:
+        scores: {number of components: mean log-likelihood of the held-out codes, in nats}, of these directions.
+        components: the number with the highest one, which is taken.
+    """
+
+    def __init__(self, codes, seed):
+        train, held_out = (
+            codes.pca.transform(some)[:, :MIXTURE_DIM].astype(float) for some in (codes.train, codes.held_out)
+        )
+        few = [number for number in MIXTURE_COMPONENTS if number == 1 or number * train.shape[1] <= len(train)]
+        fitted = {
+            number: GaussianMixture(number, reg_covar=SMALLEST_VARIANCE, random_state=seed).fit(train) for number in few
+        }
+        self.scores = {number: float(mixture.score(held_out)) for number, mixture in fitted.items()}
+        self.components = max(self.scores, key=self.scores.get)
+        self.mixture = fitted[self.components]
+
+    def draw(self, noise, picks):
+        """Return whitened codes.
+
+        Args:
+            noise: float (count, directions), from N(0, I).
+            picks: float (count,) in [0, 1), which choose the components.
+        """
+        chosen = np.searchsorted(np.cumsum(self.mixture.weights_)[:-1], picks, side="right")
+        roots = np.linalg.cholesky(self.mixture.covariances_)[chosen]
+        first, others = np.split(noise, [roots.shape[1]], axis=1)
+        return np.hstack([self.mixture.means_[chosen] + (roots @ first[..., None])[..., 0], others])
+
+
+def save_spread(path, codes, mixture, noise, title):
+    """Write three curves that say why codes cannot be drawn from N(0, I), and from what they can.
+
+    They are the codes' deviation along each principal direction; how far out codes lie; and how well mixtures of
+    Gaussians suit held-out codes.
+
+    Args:
+        path: file to write.
+        codes: `Codes`.
+        mixture: `Mixture` of them.
+        noise: float (count, latent_dim), from N(0, I).
+        title: of the figure.
+    """
+    figure = Figure(figsize=(15, 4.5), dpi=DPI, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    spread, distances, scores = figure.subplots(1, 3)
+
+    deviations = np.sqrt(codes.pca.explained_variance_)
+    spread.semilogy(np.arange(1, len(deviations) + 1), deviations, label="training codes")
+    spread.axhline(1, color="tab:red", label="N(0, I)")
+    heading = f"N(0, I) reaches 1 in every direction,\nthe codes from {deviations[0]:.2g} down to {deviations[-1]:.2g}"
+    spread.set(title=heading, xlabel="principal direction", ylabel="standard deviation")
+
+    for label, some in {"held-out": codes.held_out, "N(0, I)": noise, "fitted Gaussian": codes.restore(noise)}.items():
+        distances.hist(np.log10(codes.radii(some)), bins=60, alpha=0.6, label=label)
+    for radius in codes.shell:
+        distances.axvline(np.log10(radius), color="black", linestyle=":")
+    inside = codes.place(noise)["inside_shell"]
+    heading = f"{inside:.0%} of N(0, I) lies in the shell of {SHELL:.0%}\nof the held-out codes (dotted)"
+    distances.set(title=heading, xlabel="log10 of the length of a whitened code", ylabel="codes")
+
+    scores.plot(list(mixture.scores), list(mixture.scores.values()), "o-", label="held-out")
+    scores.set_xscale("log", base=2)
+    heading = f"{mixture.components} Gaussians suit the held-out codes best"
+    scores.set(title=heading, xlabel="Gaussians in the mixture", ylabel="log-likelihood of a code, nats")
+
+    for axes in (spread, distances, scores):
+        axes.legend(fontsize=8)
+        axes.grid(alpha=0.3)
+    figure.savefig(path)
+
+
+def save_map(path, codes, pictures, title):
+    """Write held-out pictures where their codes lie along the two widest directions; none covers another.
+
+    Args:
+        path: file to write.
+        codes: `Codes`.
+        pictures: uint8 (held out, height, width, 3), those of its held-out codes.
+        title: of the figure.
+    """
+    places = codes.pca.transform(codes.held_out)[:, :2]
+    figure = Figure(figsize=(10, 10), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    free = np.ones(len(places), bool)
+    for index, (x, y) in enumerate(places):
+        if free[index]:
+            free &= np.max(np.abs(places - places[index]), axis=1) > 2 * THUMBNAIL
+            axes.imshow(pictures[index], extent=(x - THUMBNAIL, x + THUMBNAIL, y - THUMBNAIL, y + THUMBNAIL))
+    (left, bottom), (right, top) = places.min(axis=0) - THUMBNAIL, places.max(axis=0) + THUMBNAIL
+    axes.set(title=title, xlim=(left, right), ylim=(bottom, top))
+    axes.set(xlabel="first principal direction, standard deviations", ylabel="second")
+    figure.savefig(path)

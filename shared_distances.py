@@ -1,0 +1,188 @@
+"""How far pictures are from others: reconstructions from their originals, a set from a set, each from its nearest."""
+
+import numpy as np
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from sklearn.metrics import pairwise_distances_argmin_min
+
+from shared_drawings import cv2  # OpenCV as it is set up there
+from shared_figures import sharpness
+
+SMALLEST_LEVEL = 16  # pixels: the coarsest of the sizes at which sets are compared
+PATCH_SIZE = 7  # pixels, height and width
+PATCHES = 128  # of each picture, at each size
+REPEATS, DIRECTIONS = 4, 128  # random directions in all: their product
+SSIM = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": -1, "data_range": 255}
+CAPTIONS = {  # what figures say of a set of pictures
+    "psnr": "PSNR {:.1f} dB",
+    "ssim": "SSIM {:.3f}",
+    "swd": "SWD {:.1f}",
+    "code_distance": "distance to the nearest training code {:.2f}",
+    "inside_shell": "{:.0%} in the shell of the codes",
+}
+
+
+def fidelity(pictures, originals):
+    """Return how close reconstructions are to their originals, averaged over pictures.
+
+    Args:
+        pictures: uint8 (count, height, width, 3), height and width at least 11 pixels.
+        originals: the same.
+
+    Returns:
+        dict: `mse`, the mean squared error of pixels in [0, 1]; `psnr`, the peak signal-to-noise ratio in decibels;
+        `ssim`, the structural similarity of Wang et al., "Image Quality Assessment", 2004, up to 1, in windows of
+        11x11 pixels weighed by a Gaussian of deviation 1.5, for values 0..255.
+    """
+    pairs = list(zip(originals, pictures, strict=True))
+    errors = [np.mean(((a.astype(np.float32) - b) / 255) ** 2) for a, b in pairs]
+    return {
+        "mse": float(np.mean(errors)),
+        "psnr": float(np.mean([peak_signal_noise_ratio(a, b, data_range=255) for a, b in pairs])),
+        "ssim": float(np.mean([structural_similarity(a, b, **SSIM) for a, b in pairs])),
+    }
+
+
+def laplacian_pyramid(pictures):
+    """Return uint8 pictures (count, size, size, 3) as what each size adds to the next coarser one.
+
+    Returns:
+        {size in pixels: float32 (count, size, size, 3)}, halved, rounding up, as long as the size is at least
+        SMALLEST_LEVEL; the coarsest is the shrunk picture itself.
+    """
+    levels = {}
+    current = pictures.astype(np.float32)
+    while (size := current.shape[1]) >= 2 * SMALLEST_LEVEL:
+        coarser = np.stack([cv2.pyrDown(picture) for picture in current])
+        grown = np.stack([cv2.pyrUp(picture, dstsize=(size, size)) for picture in coarser])
+        levels[size] = current - grown
+        current = coarser
+    return levels | {size: current}
+
+
+def patches_of(pictures, rng):
+    """Return PATCHES random patches of each picture, each channel of the whole set at mean 0 and deviation 1.
+
+    Args:
+        pictures: float (count, size, size, 3).
+        rng: `numpy.random.Generator` that places the patches.
+
+    Returns:
+        float32 (count * PATCHES, PATCH_SIZE * PATCH_SIZE * 3).
+    """
+    places = rng.integers(0, pictures.shape[1] - PATCH_SIZE + 1, (2, len(pictures), PATCHES))
+    windows = np.lib.stride_tricks.sliding_window_view(pictures, (PATCH_SIZE, PATCH_SIZE), axis=(1, 2))
+    patches = windows[np.arange(len(pictures))[:, None], places[0], places[1]].reshape(-1, 3, PATCH_SIZE**2)
+    deviation = np.maximum(patches.std(axis=(0, 2), keepdims=True), 1e-6)  # of a set of one colour it is 0
+    return ((patches - patches.mean(axis=(0, 2), keepdims=True)) / deviation).reshape(len(patches), -1)
+
+
+def sliced_wasserstein(pictures, others, seed=0):
+    """Return the sliced Wasserstein distance of two sets of pictures at each size, in thousandths.
+
+    Karras et al., "Progressive Growing of GANs", 2018, section 5 and their code: local patches of the levels of a
+    Laplacian pyramid, projected on random directions, sorted and compared. Each set is brought to its own mean and
+    deviation, so that a tint or a flat contrast of a whole set is not seen; `channel_gap` sees it. The
+    distance of two sets of real pictures, the floor, is not 0 and falls with their number.
+
+    Args:
+        pictures: uint8 (count, size, size, 3), size at least 16.
+        others: the same, as many.
+        seed: of the patches' places and the directions.
+
+    Returns:
+        dict: `swd_<size>` of each size, and `swd`, their mean.
+
+    Raises:
+        ValueError: the sets differ in number or size.
+    """
+    if pictures.shape != others.shape:
+        raise ValueError(f"the sets must be alike, not {pictures.shape} and {others.shape}")
+    rng = np.random.default_rng(seed)
+    distances = {}
+    first, second = laplacian_pyramid(pictures), laplacian_pyramid(others)
+    for size in first:
+        one, two = patches_of(first[size], rng), patches_of(second[size], rng)
+        gaps = []
+        for _ in range(REPEATS):
+            directions = rng.standard_normal((one.shape[1], DIRECTIONS)).astype(np.float32)
+            directions /= np.linalg.norm(directions, axis=0)
+            sorted_projections = (np.sort((patches @ directions).T) for patches in (one, two))
+            gaps.append(np.mean(np.abs(np.subtract(*sorted_projections))))
+        distances[f"swd_{size}"] = 1e3 * float(np.mean(gaps))
+    return distances | {"swd": float(np.mean(list(distances.values())))}
+
+
+def channel_gap(pictures, others):
+    """Return the largest difference of two sets in the mean or the deviation of a colour channel, in grey values.
+
+    Args:
+        pictures: uint8 (count, height, width, 3).
+        others: the same, of any number.
+    """
+    one, two = (
+        np.stack([images.mean(axis=(0, 1, 2)), images.std(axis=(0, 1, 2), dtype=np.float64)])
+        for images in (pictures, others)
+    )
+    return float(np.max(np.abs(one - two)))
+
+
+def nearest(points, among):
+    """Return of each point the row of the nearest of others, and its Euclidean distance.
+
+    Args:
+        points: (count, ...) numbers; pictures may be uint8.
+        among: (others, ...) of the same shape otherwise.
+
+    Returns:
+        int (count,) and float (count,).
+    """
+    flat = (np.reshape(rows, (len(rows), -1)).astype(np.float32) for rows in (points, among))
+    return pairwise_distances_argmin_min(*flat)
+
+
+class Comparison:
+    """Sets of pictures, each measured beside the held-out ones, with the training pictures that they come nearest to.
+
+    Args:
+        train: uint8 (count, height, width, 3), pictures that the models were trained on.
+        held_out: uint8 (others, height, width, 3), pictures that they were not; each set has as many.
+        columns: pictures of a set that figures show.
+
+    Attributes:
+        rows: {name of a set: its numbers, by column of the table}; the first are the held-out pictures themselves,
+            beside as many training pictures, which is the floor.
+        shown: {name: the set's first pictures}.
+        nearest: {name: the training pictures that are nearest to these}.
+    """
+
+    def __init__(self, train, held_out, columns):
+        self.train, self.held_out = train, held_out
+        self.columns = columns
+        self.rows, self.shown, self.nearest = {}, {}, {}
+        spread = np.linspace(0, len(train) - 1, len(held_out)).astype(int)
+        self.add("held-out pictures, beside training pictures", held_out, beside=train[spread], epochs=0)
+
+    def add(self, name, pictures, beside=None, **numbers):
+        """Measure a set.
+
+        Args:
+            name: of the set.
+            pictures: uint8 (others, height, width, 3).
+            beside: as many, whose distance is measured; None for the held-out pictures.
+            numbers: what else is known of the set.
+        """
+        beside = self.held_out if beside is None else beside
+        rows, distances = nearest(pictures, self.train)
+        self.shown[name], self.nearest[name] = pictures[: self.columns], self.train[rows[: self.columns]]
+        self.rows[name] = {
+            **numbers,
+            **sliced_wasserstein(pictures, beside),
+            "channel_gap": channel_gap(pictures, beside),
+            "sharpness": sharpness(pictures),
+            "picture_distance": float(np.median(distances) / np.sqrt(pictures[0].size)),
+        }
+
+    def caption(self, name):
+        """Return the name of a set with what was measured of it."""
+        numbers = self.rows[name]
+        return f"{name}: {', '.join(text.format(numbers[key]) for key, text in CAPTIONS.items() if key in numbers)}"

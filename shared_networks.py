@@ -1,0 +1,58 @@
+"""Networks of finished runs, opened for others to use, and what they make of pictures and codes."""
+
+from math import ceil
+
+import keras
+import numpy as np
+
+from shared_figures import to_uint8, to_unit
+from shared_files import InputError, read_json, read_results
+from shared_training import predict
+
+PART = 2_000  # pictures that are floats at a time; as floats 20,000 of them would take a gigabyte
+
+
+def open_networks(folder, fingerprint):
+    """Return the networks of a finished run of faces, by the names of their files.
+
+    Args:
+        folder: `pathlib.Path` of the run.
+        fingerprint: of the pictures that it must have been trained on.
+
+    Returns:
+        str, the name of its script; int, the epochs that it was trained for; {name: `keras.Model`}, such as "encoder"
+        and "decoder" of a VAE, "generator" and "discriminator" of a GAN.
+
+    Raises:
+        InputError: it is no such run, has not ended, is damaged, or was trained on other pictures.
+    """
+    paths = {path.stem: path for path in folder.glob("*.keras")}
+    if not (folder / "results.json").exists() or not paths.keys() & {"decoder", "generator"}:
+        raise InputError(f"{folder}: not the folder of a finished run of faces.")
+    settings = read_json(folder / "settings.json", "script", "fingerprint", "data")
+    if settings["fingerprint"] != fingerprint:
+        raise InputError(f"{folder}: was trained on other pictures ({settings['data']}).")
+    epochs = read_results(folder / "results.json", "epochs")["epochs"]
+    try:
+        networks = {name: keras.saving.load_model(path, compile=False) for name, path in paths.items()}
+    except Exception as error:  # nearly anything, of a damaged file
+        raise InputError(f"{folder}: a network is damaged ({error}).") from error
+    return settings["script"], epochs, networks
+
+
+def encode(encoder, images):
+    """Return what an encoder, which takes values in [0, 1], makes of uint8 pictures (count, height, width, 3)."""
+    parts = np.array_split(images, ceil(len(images) / PART))
+    codes = [predict(encoder, to_unit(part)) for part in parts]
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *codes)
+
+
+def decode(decoder, codes, low=0):
+    """Return uint8 pictures (count, height, width, 3) of codes (count, latent_dim).
+
+    Args:
+        decoder: network from codes to pictures in [low, 1].
+        codes: float (count, latent_dim).
+        low: value that stands for black, 0 of a decoder that ends in a sigmoid, -1 of one that ends in tanh.
+    """
+    return to_uint8(predict(decoder, codes), low=low, high=1)

@@ -1,0 +1,107 @@
+"""Distances between pictures and sets of pictures, on cases whose answer is known."""
+
+import cv2
+import numpy as np
+import pytest
+
+import shared_distances
+from shared_drawings import draw_faces
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return draw_faces(120, 64, seed=0)
+
+
+def test_fidelity_of_known_errors(faces):
+    few = faces[:4]
+    same = shared_distances.fidelity(np.clip(few, 0, 200), np.clip(few, 0, 200) + np.uint8(51))  # 51 = 255 / 5
+    assert same["mse"] == pytest.approx(0.04, rel=1e-4)
+    assert same["psnr"] == pytest.approx(10 * np.log10(1 / 0.04), rel=1e-4)
+    assert 0.3 < same["ssim"] < 1
+    noise = np.random.default_rng(0).integers(0, 256, few.shape, np.uint8)
+    assert shared_distances.fidelity(noise, few)["ssim"] < 0.1
+    one = shared_distances.fidelity(np.full_like(few, 100), np.full_like(few, 110))
+    luminance = (2 * 100 * 110 + 2.55**2) / (100**2 + 110**2 + 2.55**2)  # all that is left where nothing varies
+    assert one["ssim"] == pytest.approx(luminance, rel=1e-4)
+
+
+@pytest.mark.parametrize(("size", "levels"), [(64, [64, 32, 16]), (75, [75, 38, 19]), (16, [16]), (31, [31])])
+def test_the_pyramid_can_be_put_together_again(size, levels):
+    pictures = draw_faces(2, size, seed=0)
+    pyramid = shared_distances.laplacian_pyramid(pictures)
+    assert list(pyramid) == levels
+    whole = pyramid[levels[-1]]
+    for level in levels[-2::-1]:
+        whole = pyramid[level] + np.stack([cv2.pyrUp(picture, dstsize=(level, level)) for picture in whole])
+    np.testing.assert_allclose(whole, pictures, atol=1e-3)
+
+
+def test_patches_are_patches_of_the_pictures():
+    pictures = np.arange(2 * 20 * 20 * 3, dtype=np.float32).reshape(2, 20, 20, 3)
+    patches = shared_distances.patches_of(pictures, np.random.default_rng(0)).reshape(2, 128, 3, 7, 7)
+    step = np.diff(patches, axis=-1)  # of one column to the next, 3 before each channel is divided by its deviation
+    np.testing.assert_allclose(np.diff(patches, axis=-2) / step[..., :1, :1], 20, rtol=1e-2)
+    np.testing.assert_allclose(patches.mean(axis=(0, 1, 3, 4)), 0, atol=1e-4)
+    np.testing.assert_allclose(patches.std(axis=(0, 1, 3, 4)), 1, rtol=1e-3)
+
+
+def test_the_distance_of_one_coloured_patches_is_that_of_their_colours(monkeypatch):
+    """One set has the colours 1 and -1, the other colours from N(0, 1)."""
+    rng = np.random.default_rng(0)
+    signs = rng.choice([-1.0, 1.0], (400, 1, 1, 1))
+    levels = {"signs": signs, "normal": rng.standard_normal((400, 1, 1, 1))}
+    monkeypatch.setattr(
+        shared_distances,
+        "laplacian_pyramid",
+        lambda name: {16: np.broadcast_to(levels[name], (400, 16, 16, 3)).astype(np.float32)},
+    )
+    two = [type("Set", (str,), {"shape": (400, 16, 16, 3)})(name) for name in levels]
+    found = shared_distances.sliced_wasserstein(*two)["swd"]
+    # On a unit direction u a patch of colour c falls on c * sum(u), and sum(u) is nearly N(0, 1); so the distance is
+    # E|N(0, 1)| = sqrt(2 / pi) times that of the colours, which are compared in their order.
+    between = np.mean(np.abs(1 - np.abs(rng.standard_normal(1_000_000))))
+    assert found == pytest.approx(1e3 * np.sqrt(2 / np.pi) * between, rel=0.1)
+
+
+def test_the_distance_sees_blur_and_not_a_tint(faces):
+    one, two = faces[::2], faces[1::2]
+    floor = shared_distances.sliced_wasserstein(one, two)
+    assert list(floor) == ["swd_64", "swd_32", "swd_16", "swd"]
+    assert floor["swd"] == pytest.approx(np.mean([floor["swd_64"], floor["swd_32"], floor["swd_16"]]))
+    assert shared_distances.sliced_wasserstein(one, one)["swd"] < 1.5 * floor["swd"]
+    blurred = np.stack([cv2.GaussianBlur(face, (5, 5), 1.5) for face in two])
+    assert shared_distances.sliced_wasserstein(one, blurred)["swd_64"] > 3 * floor["swd_64"]
+    noisy = np.clip(two + np.random.default_rng(0).normal(0, 25, two.shape), 0, 255).astype(np.uint8)
+    assert shared_distances.sliced_wasserstein(one, noisy)["swd_64"] > 3 * floor["swd_64"]
+    tinted = (two // 2 + np.uint8(40)).astype(np.uint8)
+    assert shared_distances.sliced_wasserstein(one, tinted)["swd"] < 2 * floor["swd"]
+    assert shared_distances.channel_gap(one, tinted) > 20 > 10 > shared_distances.channel_gap(one, two)
+    with pytest.raises(ValueError, match="alike"):
+        shared_distances.sliced_wasserstein(one, two[:-1])
+
+
+def test_channel_gap_is_in_grey_values():
+    grey = np.full((3, 8, 8, 3), 100, np.uint8)
+    tinted = grey + np.array([0, 7, 0], np.uint8)
+    assert shared_distances.channel_gap(grey, tinted) == pytest.approx(7)
+
+
+def test_nearest_is_what_a_loop_finds(faces):
+    rows, distances = shared_distances.nearest(faces[:5], faces[5:40])
+    for face, row, distance in zip(faces[:5], rows, distances, strict=True):
+        expected = [np.linalg.norm(face.astype(float) - other) for other in faces[5:40]]
+        assert row == np.argmin(expected)
+        assert distance == pytest.approx(min(expected), rel=1e-3)
+
+
+def test_a_comparison_finds_copies_and_has_a_floor(faces):
+    comparison = shared_distances.Comparison(faces[:100], faces[100:], columns=3)
+    comparison.add("copies", faces[40:60], code_distance=0.5)
+    floor, copies = comparison.rows.values()
+    assert copies["picture_distance"] == 0 < floor["picture_distance"]
+    np.testing.assert_array_equal(comparison.nearest["copies"], faces[40:43])
+    np.testing.assert_array_equal(comparison.shown["copies"], faces[40:43])
+    assert comparison.caption("copies") == (
+        f"copies: SWD {copies['swd']:.1f}, distance to the nearest training code 0.50"
+    )
