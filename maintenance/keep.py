@@ -1,0 +1,76 @@
+"""The networks of finished runs, made small and kept in `models/`, since run folders do not last.
+
+    python -m maintenance.keep runs/CAE_filter128_latent512 runs/VAE_filter64_latent128_cats
+
+Writes `models/<run>/`, over what is there: the networks without discriminator, their weights rounded to half precision
+and the files compressed, which about halves them, to be loaded by plain Keras as float32; results.json; and
+settings.json, without the paths and the machine that the run had.
+"""
+
+from shared_start import keras  # TensorFlow without its noise; therefore first
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from shared_command_line import OneLineParser, run_script
+from shared_files import InputError, make_folder, read_json, write_json, written_whole
+
+MODELS = Path(__file__).resolve().parent.parent / "models"
+KEPT_SETTINGS = ("script", "data", "fingerprint", "backend", "constants", "versions")
+KEPT_ARGUMENTS = ("epochs", "batch_size", "limit", "seed")
+NOT_KEPT = {"discriminator"}  # which is needed for training alone
+
+
+def save_small(model, path):
+    """Save a model with its weights rounded to half precision, compressed.
+
+    Raises:
+        InputError: a weight is too large for half precision.
+    """
+    with np.errstate(over="ignore"):  # which is looked for below
+        weights = [weight.astype(np.float16) for weight in model.get_weights()]
+    if not all(np.isfinite(weight).all() for weight in weights):
+        raise InputError(f"{path}: a weight is too large for half precision.")
+    model.set_weights(weights)
+    with written_whole(path) as unfinished:
+        model.save(unfinished)
+        with zipfile.ZipFile(unfinished) as whole:
+            parts = {name: whole.read(name) for name in whole.namelist()}
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as small:
+            for name, content in parts.items():
+                small.writestr(name, content)
+
+
+def keep(folder, models):
+    """Keep the networks of one finished run in a folder of its name in `models`.
+
+    Raises:
+        InputError: it has not ended, or has no networks; as `save_small`.
+    """
+    paths = sorted(path for path in folder.glob("*.keras") if path.stem not in NOT_KEPT)
+    if not paths or not (folder / "results.json").exists():
+        raise InputError(f"{folder}: not the folder of a finished run with networks.")
+    settings = read_json(folder / "settings.json", *KEPT_SETTINGS, "arguments")
+    arguments = {name: value for name, value in settings["arguments"].items() if name in KEPT_ARGUMENTS}
+    kept = models / folder.name
+    make_folder(kept)
+    write_json(kept / "settings.json", {**{name: settings[name] for name in KEPT_SETTINGS}, "arguments": arguments})
+    shutil.copy(folder / "results.json", kept)
+    for path in paths:
+        save_small(keras.saving.load_model(path, compile=False), kept / path.name)
+        print(f"{kept / path.name}: {(kept / path.name).stat().st_size / 1e6:.1f} MB")
+
+
+def main(argv=None):
+    """Keep the networks of the runs that the command line names."""
+    parser = OneLineParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders")
+    for folder in parser.parse_args(argv).runs:
+        keep(folder.resolve(), MODELS)
+
+
+if __name__ == "__main__":
+    run_script(main, resumable=False)

@@ -1,0 +1,54 @@
+"""Networks that are kept: small, loaded by plain Keras, with nearly the same output."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import shared_files
+from maintenance import keep
+from shared_files import InputError
+
+KEPT = sorted(path for path in (ROOT / "models").glob("*") if path.is_dir())
+
+
+def test_a_finished_run_is_kept_without_discriminator_and_paths(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(keep, "MODELS", tmp_path / "models")
+    folder = tmp_path / "a_run"
+    tiny("GAN_filter128_latent64").main(["--out", str(folder)])
+    keep.main([str(folder)])
+    kept = tmp_path / "models" / "a_run"
+    assert {path.name for path in kept.iterdir()} == {"generator.keras", "settings.json", "results.json"}
+    assert str(tmp_path) not in (kept / "settings.json").read_text()
+    noise = np.random.default_rng(0).standard_normal((2, 64)).astype(np.float32)
+    before, after = (keras.saving.load_model(path / "generator.keras") for path in (folder, kept))
+    np.testing.assert_allclose(after.predict(noise, verbose=0), before.predict(noise, verbose=0), atol=0.01)
+    assert all(weight.dtype == np.float32 for weight in after.get_weights())
+    assert (kept / "generator.keras").stat().st_size < 0.75 * (folder / "generator.keras").stat().st_size
+
+
+def test_what_cannot_be_kept_is_said(tmp_path):
+    with pytest.raises(InputError, match="not the folder of a finished run with networks"):
+        keep.main([str(tmp_path)])
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(1e6))]
+    )
+    with pytest.raises(InputError, match="too large for half precision"):
+        keep.save_small(model, tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.name)
+def test_kept_networks_load_in_safe_mode_and_give_finite_numbers(folder):
+    assert (ROOT / f"{shared_files.read_json(folder / 'settings.json')['script']}.py").exists()
+    assert shared_files.read_results(folder / "results.json")
+    paths = list(folder.glob("*.keras"))
+    assert paths
+    for path in paths:
+        model = keras.saving.load_model(path)
+        inputs = [np.zeros((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
+        for output in keras.tree.flatten(model.predict(inputs[0] if len(inputs) == 1 else inputs, verbose=0)):
+            assert np.isfinite(output).all()
+
+
+def test_kept_networks_are_small():
+    assert sum(path.stat().st_size for folder in KEPT for path in folder.iterdir()) < 30e6  # bytes
