@@ -12,7 +12,7 @@ a pattern for script and setting, and which columns it has, by name and heading:
     <!-- table: VAE_filter64_latent* | setting = latent dimension; val_loss = held-out loss; seconds = seconds -->
     <!-- end of table -->
 
-The gallery, between `<!-- gallery -->` and `<!-- end of gallery -->`, has an entry for each script: the first line of
+The gallery, between `<!-- gallery -->` and `<!-- end of gallery -->`, has a row for each script: the first line of
 its docstring, its picture `assets/<script>.*`, and the number that `--headline` chose, which fits the picture. A number
 in a sentence has its row behind it: `6,674<!-- VAE_filter64_latent32 | latent 32 | val_loss -->`.
 """
@@ -207,25 +207,24 @@ def decimals(metric, value):
 
 
 def gallery(rows):
-    """Return the Markdown of the gallery: an entry a headline; siblings, whose names differ in numbers, share one."""
+    """Return the Markdown of the gallery, a row a headline; siblings, whose names differ in numbers, share one."""
     families = {}
     for row in rows:
         if row["headline"]:
             families.setdefault(re.sub(r"\d+", "", row["script"]), []).append(row)
-    return "\n".join(gallery_entry(rows, headlines) for headlines in families.values())
+    return "| | |\n| --- | --- |\n" + "".join(gallery_row(rows, headlines) for headlines in families.values())
 
 
-def gallery_entry(rows, headlines):
-    """Return an entry: caption, command, number and picture of the first headline, and the numbers of its siblings."""
+def gallery_row(rows, headlines):
+    """Return a row: picture, caption, command and number of the first headline, and the numbers of its siblings."""
     first, *siblings = headlines
     code = (ROOT / f"{first['script']}.py").read_text(encoding="utf-8")
     caption = ast.get_docstring(ast.parse(code)).splitlines()[0]
     others = "".join(f"; `{row['script']}.py` {mean_of(rows, row)}" for row in siblings)
     report = f" (report: {mean_of(rows, first, 'report')})" if first["report"] else ""
     return (
-        f"**{caption}** `{first['command']}`, {first['epochs']} epochs on {first['data']}: "
-        f"{first['metric']} {mean_of(rows, first)}{report}{others}.<br>\n"
-        f"![{caption}](assets/{picture_of(first['script'])})\n"
+        f"| ![{caption}](assets/{picture_of(first['script'])}) | **{caption}** `{first['command']}`, "
+        f"{first['epochs']} epochs on {first['data']}: {first['metric']} {mean_of(rows, first)}{report}{others} |\n"
     )
 
 
