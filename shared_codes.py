@@ -14,7 +14,8 @@ MIXTURE_DIM = 64  # principal directions along which a mixture is fitted; the ot
 MIXTURE_COMPONENTS = (1, 2, 4, 8, 16, 32)
 SMALLEST_VARIANCE = 1e-3  # of a component, of whitened codes, so that a few alike codes make none of no extent
 NEIGHBOURS = 10
-THUMBNAIL = 0.09  # half of the width of a picture in a map, in standard deviations
+NO_EXTENT = 1e-5  # of the widest direction: below it there is nothing but rounding
+THUMBNAIL = 0.14  # half of the width of a picture in a map, in standard deviations
 
 
 class Codes:
@@ -24,12 +25,12 @@ class Codes:
     there.
 
     Args:
-        train: float (count, latent_dim), at least two codes.
+        train: float (count, latent_dim), at least three codes, not all alike.
         held_out: float (others, latent_dim), codes of pictures that were never trained on.
 
     Attributes:
         train, held_out: as given.
-        pca: whitening `sklearn.decomposition.PCA` with as many directions as the training codes span.
+        pca: whitening `sklearn.decomposition.PCA` with the directions in which the training codes have an extent.
         shell: pair, the radii of whitened codes between which SHELL of the held-out ones lie.
         usual_distance: median distance of a held-out code to the nearest training code.
     """
@@ -37,8 +38,9 @@ class Codes:
     def __init__(self, train, held_out):
         self.train = train
         self.held_out = held_out
-        directions = min(train.shape[1], len(train) - 1)
-        self.pca = PCA(directions, whiten=True, svd_solver="full").fit(train)
+        deviations = PCA(svd_solver="full").fit(train).singular_values_
+        directions = int(np.sum(deviations > NO_EXTENT * deviations[0]))
+        self.pca = PCA(max(1, directions), whiten=True, svd_solver="full").fit(train)
         self.shell = np.quantile(self.radii(held_out), [(1 - SHELL) / 2, (1 + SHELL) / 2])
         self.usual_distance = np.median(nearest(held_out, train)[1])
 
@@ -47,7 +49,7 @@ class Codes:
         return np.linalg.norm(self.pca.transform(codes), axis=1)
 
     def restore(self, whitened):
-        """Return the codes, float32 (count, latent_dim), of whitened ones, of which further columns are left out."""
+        """Return the codes, float32 (count, latent_dim), of whitened ones; columns too many are ignored."""
         return self.pca.inverse_transform(whitened[:, : self.pca.n_components_]).astype(np.float32)
 
     def directions_for(self, share):
@@ -89,7 +91,7 @@ class Codes:
 class Mixture:
     """A mixture of Gaussians of the first MIXTURE_DIM whitened directions; the others stay N(0, I).
 
-    With one component it is the fitted Gaussian.
+    With one component it is the fitted Gaussian, but for SMALLEST_VARIANCE.
 
     Args:
         codes: `Codes` to fit it to.
@@ -145,11 +147,12 @@ def save_spread(path, codes, mixture, noise, title):
     deviations = np.sqrt(codes.pca.explained_variance_)
     spread.semilogy(np.arange(1, len(deviations) + 1), deviations, label="training codes")
     spread.axhline(1, color="tab:red", label="N(0, I)")
-    heading = f"N(0, I) reaches 1 in every direction,\nthe codes from {deviations[0]:.2g} down to {deviations[-1]:.2g}"
+    extent = f"{deviations[0]:.2g} to {deviations[-1]:.2g} in {len(deviations)} of {noise.shape[1]} directions"
+    heading = f"N(0, I) reaches 1 in every direction,\nthe codes {extent}"
     spread.set(title=heading, xlabel="principal direction", ylabel="standard deviation")
 
     for label, some in {"held-out": codes.held_out, "N(0, I)": noise, "fitted Gaussian": codes.restore(noise)}.items():
-        distances.hist(np.log10(codes.radii(some)), bins=60, alpha=0.6, label=label)
+        distances.hist(np.log10(np.maximum(codes.radii(some), 1e-6)), bins=60, alpha=0.6, label=label)
     for radius in codes.shell:
         distances.axvline(np.log10(radius), color="black", linestyle=":")
     inside = codes.place(noise)["inside_shell"]

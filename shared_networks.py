@@ -12,31 +12,38 @@ from shared_training import predict
 PART = 2_000  # pictures that are floats at a time; as floats 20,000 of them would take a gigabyte
 
 
-def open_networks(folder, fingerprint):
-    """Return the networks of a finished run of faces, by the names of their files.
+def open_networks(folder, fingerprint, seed):
+    """Return the networks of a finished run of a VAE or a GAN.
 
     Args:
         folder: `pathlib.Path` of the run.
-        fingerprint: of the pictures that it must have been trained on.
+        fingerprint: of the pictures that it must have been given.
+        seed: that it must have had, by which pictures are held out.
 
     Returns:
-        str, the name of its script; int, the epochs that it was trained for; {name: `keras.Model`}, such as "encoder"
-        and "decoder" of a VAE, "generator" and "discriminator" of a GAN.
+        str, the name of its script; int, the epochs that it was trained for; {name: `keras.Model`}, with "encoder",
+        which gives {"z_mean", "z_log_var"}, and "decoder", or with "generator".
 
     Raises:
-        InputError: it is no such run, has not ended, is damaged, or was trained on other pictures.
+        InputError: it is no such run, has not ended, is damaged, or had other pictures or another seed.
     """
     paths = {path.stem: path for path in folder.glob("*.keras")}
-    if not (folder / "results.json").exists() or not paths.keys() & {"decoder", "generator"}:
-        raise InputError(f"{folder}: not the folder of a finished run of faces.")
-    settings = read_json(folder / "settings.json", "script", "fingerprint", "data")
+    if not (folder / "results.json").exists() or not paths:
+        raise InputError(f"{folder}: not the folder of a finished run with networks.")
+    settings = read_json(folder / "settings.json", "script", "fingerprint", "data", "arguments")
     if settings["fingerprint"] != fingerprint:
         raise InputError(f"{folder}: was trained on other pictures ({settings['data']}).")
+    if settings["arguments"].get("seed") != seed:
+        raise InputError(f"{folder}: was trained with another seed, so that it held out other pictures.")
     epochs = read_results(folder / "results.json", "epochs")["epochs"]
     try:
         networks = {name: keras.saving.load_model(path, compile=False) for name, path in paths.items()}
     except Exception as error:  # nearly anything, of a damaged file
         raise InputError(f"{folder}: a network is damaged ({error}).") from error
+    latent = networks["encoder"].output if "encoder" in networks else {}
+    is_vae = "decoder" in networks and isinstance(latent, dict) and {"z_mean", "z_log_var"} <= latent.keys()
+    if not (is_vae or "generator" in networks):
+        raise InputError(f"{folder}: holds no networks of a VAE or a GAN.")
     return settings["script"], epochs, networks
 
 
@@ -44,7 +51,7 @@ def encode(encoder, images):
     """Return what an encoder, which takes values in [0, 1], makes of uint8 pictures (count, height, width, 3)."""
     parts = np.array_split(images, ceil(len(images) / PART))
     codes = [predict(encoder, to_unit(part)) for part in parts]
-    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *codes)
+    return keras.tree.map_structure(lambda *some: np.concatenate(some), *codes)
 
 
 def decode(decoder, codes, low=0):

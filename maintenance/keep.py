@@ -3,7 +3,7 @@
     python -m maintenance.keep runs/CAE_filter128_latent512 runs/VAE_filter64_latent128_cats
 
 Writes `models/<run>/`, over what is there: the networks without discriminator, their weights rounded to half precision
-and the files compressed, which about halves them, to be loaded by plain Keras as float32; results.json; and
+and the files compressed, which about halves them, to be loaded by plain Keras; results.json; and
 settings.json, without the paths and the machine that the run had.
 """
 

@@ -14,6 +14,7 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     VAE_tweak_{unchanged,beta1,beta0,latent2}, GAN_tweak_{unchanged,filters32,momentum}
                                 the tweaks, by their commands in assets/results.csv
     comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
+    CAE_filter128_latent512     of cats, with --beside the runs of VAE_filter64_latent128 and GAN_filter128_latent256
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -39,6 +40,7 @@ GANS = [f"GAN_filter128_latent{latent_dim}" for latent_dim in (64, 128, 256)]
 COPIES = {  # asset: file of a run
     "VAE_curves.png": "comparison_VAE/curves.png",
     "GAN_curves.png": "comparison_GAN/curves.png",
+    "CAE_codes.png": "CAE_filter128_latent512/codes.png",
     "text_accuracy_by_share.png": "task2_txt2txtimg2txt/text_accuracy_by_share.png",
     "text_accuracy_by_epoch.png": "task2_txt2txtimg2txt/text_accuracy_by_epoch.png",
     "text_errors_share25.png": "task2_txt2txtimg2txt/text_0.25/errors.png",
@@ -62,6 +64,13 @@ def read_grid(path, rows, columns=8):
     return picture[:: shared_figures.ZOOM, :: shared_figures.ZOOM][: CELL * rows, : CELL * columns]
 
 
+def read_rows(path):
+    """Return the rows of a picture by `Run.save_rows`, one row of pictures a title, each with its title above it."""
+    picture = np.asarray(shared_figures.read_picture(path))
+    height = shared_figures.TITLE_HEIGHT + shared_figures.ZOOM * CELL
+    return np.split(picture, range(height, len(picture), height))
+
+
 def finished_grids(folder):
     """Return the paths of a run's sample grids, from the untrained model's to the last epoch's.
 
@@ -74,9 +83,12 @@ def finished_grids(folder):
     return grids
 
 
-def save_jpeg(name, picture):
-    """Write a uint8 picture (height, width, 3) to `assets/`."""
-    Image.fromarray(picture).save(ASSETS / name, quality=85, optimize=True)
+def save_jpeg(name, picture, width=None):
+    """Write a uint8 picture (height, width, 3) to `assets/`, shrunk to `width` pixels if that is given."""
+    image = Image.fromarray(picture)
+    if width is not None:
+        image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
+    image.save(ASSETS / name, quality=85, optimize=True)
 
 
 def save_faces(runs):
@@ -129,6 +141,16 @@ def save_stand_ins(runs):
     folder = runs / f"{VAES[0]}_drawn"
     save_jpeg("drawn_faces_reconstructed.jpg", read_grid(folder / "reconstructions.png", rows=2))
     save_jpeg("drawn_faces_samples.jpg", read_grid(finished_grids(folder)[-1], rows=2))
+
+
+def save_cats(runs):
+    """Save what the autoencoder, a VAE and a GAN make of cats, without the photographs."""
+    folder = runs / "CAE_filter128_latent512"
+    _, *rows = read_rows(folder / "comparison.png")
+    save_jpeg("CAE_comparison.jpg", np.concatenate(rows), width=990)
+    reconstructions, _, _, mixture, _, _, prior, _, gan = rows
+    save_jpeg("CAE_filter128_latent512.jpg", np.concatenate([reconstructions, mixture, prior, gan]), width=792)
+    save_jpeg("CAE_directions.jpg", np.asarray(shared_figures.read_picture(folder / "directions.png")))
 
 
 def solve(runs, mnist):
@@ -203,6 +225,7 @@ def main(argv=None):
     save_spreads(args.runs)
     save_tweaks(args.runs)
     save_stand_ins(args.runs)
+    save_cats(args.runs)
     save_banner(args.runs, solve(args.runs, args.mnist))
 
 

@@ -56,7 +56,10 @@ MILESTONES = {"epochs_to_tenth": 0.1, "epochs_to_half": 0.5}  # metrics: the fir
 GALLERY = re.compile(r"(<!-- gallery -->\n).*?(<!-- end of gallery -->)", re.DOTALL)
 TABLE = re.compile(r"(<!-- table: (.+?) \| (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 NUMBER = re.compile(r"[\d,.]*\d(?: ± [\d,.]*\d)?(<!-- ([\w/]+) \| ([^|]+?) \| (\w+) -->)")
-COUNTS = {"active_units", "parameters", *MILESTONES}
+COUNTS = {
+    *("active_units", "dimensions_90", "dimensions_99", "dimensions_used", "mixture_components", "parameters"),
+    *MILESTONES,
+}
 
 
 def read_rows():
