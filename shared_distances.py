@@ -10,6 +10,7 @@ from shared_figures import sharpness
 SMALLEST_LEVEL = 16  # pixels: the coarsest of the sizes at which sets are compared
 PATCH_SIZE = 7  # pixels, height and width
 PATCHES = 128  # of each picture, at each size
+PART = 2_000  # pictures that are floats at a time; as floats 20,000 of them would take a gigabyte
 REPEATS, DIRECTIONS = 4, 128  # random directions in all: their product
 SSIM = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": -1, "data_range": 255}
 CAPTIONS = {  # what figures say of a set of pictures
@@ -138,8 +139,14 @@ def nearest(points, among):
     Returns:
         int (count,) and float (count,).
     """
-    flat = (np.reshape(rows, (len(rows), -1)).astype(np.float32) for rows in (points, among))
-    return pairwise_distances_argmin_min(*flat)
+    points = np.reshape(points, (len(points), -1)).astype(np.float32)
+    nearest_rows, shortest = np.zeros(len(points), int), np.full(len(points), np.inf)
+    for start in range(0, len(among), PART):
+        part = among[start : start + PART]
+        rows, distances = pairwise_distances_argmin_min(points, np.reshape(part, (len(part), -1)).astype(np.float32))
+        closer = distances < shortest
+        nearest_rows[closer], shortest[closer] = start + rows[closer], distances[closer]
+    return nearest_rows, shortest
 
 
 class Comparison:

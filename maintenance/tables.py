@@ -202,6 +202,10 @@ def decimals(metric, value):
     """Return how many decimals the pages show: as a rule four below 10, one below 1000, and none from there on."""
     if metric.startswith(("share_", "times")):
         return 1 if value >= 10 else 2
+    if metric.startswith(("swd", "channel_gap")):
+        return 1
+    if metric in ("code_distance", "inside_shell"):
+        return 2
     if metric.startswith(("ms_", "score_", "gb_")):  # three digits
         return max(0, 2 - math.floor(math.log10(value)))
     if metric in COUNTS or metric.startswith("seconds_") or value >= 1000:

@@ -87,7 +87,9 @@ def test_channel_gap_is_in_grey_values():
     assert shared_distances.channel_gap(grey, tinted) == pytest.approx(7)
 
 
-def test_nearest_is_what_a_loop_finds(faces):
+@pytest.mark.parametrize("part", [1, 10, 2_000])
+def test_nearest_is_what_a_loop_finds(faces, part, monkeypatch):
+    monkeypatch.setattr(shared_distances, "PART", part)
     rows, distances = shared_distances.nearest(faces[:5], faces[5:40])
     for face, row, distance in zip(faces[:5], rows, distances, strict=True):
         expected = [np.linalg.norm(face.astype(float) - other) for other in faces[5:40]]
