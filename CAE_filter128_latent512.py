@@ -238,12 +238,13 @@ def examine(run, epochs, encoder, decoder, train, held_out, others):
     mixture = shared_codes.Mixture(codes, seed)
     picks = np.random.default_rng([seed, 1]).random((len(held_out), 2))
     comparison = shared_distances.Comparison(train, held_out, COLUMNS)
-    add_model(comparison, OURS, epochs, decoder, codes.held_out, codes, ways_to_sample(codes, mixture, picks, seed))
+    ways = ways_to_sample(codes, mixture, picks, seed)
+    add_model(comparison, OURS, epochs, decoder, codes.held_out, codes, ways)
     for other in others:
         add_other(comparison, *other, picks, seed)
     save_comparison(run, comparison, codes)
-    noise = noise_of(LATENT_DIM, len(held_out), seed)
-    shared_codes.save_spread(run.folder / "codes.png", codes, mixture, noise, run.title("codes and N(0, I)"))
+    title = run.title("codes and N(0, I)")
+    shared_codes.save_spread(run.folder / "codes.png", codes, mixture, ways["N(0, I)"], title)
     shared_codes.save_map(run.folder / "map.png", codes, held_out, run.title("held-out pictures by their codes"))
     save_latent_space(run, codes, decoder, train, held_out)
     return codes, {

@@ -38,7 +38,7 @@ class Codes:
     def __init__(self, train, held_out):
         self.train = train
         self.held_out = held_out
-        deviations = PCA(svd_solver="full").fit(train).singular_values_
+        deviations = np.linalg.svd(train - train.mean(axis=0), compute_uv=False)
         directions = int(np.sum(deviations > NO_EXTENT * deviations[0]))
         self.pca = PCA(max(1, directions), whiten=True, svd_solver="full").fit(train)
         self.shell = np.quantile(self.radii(held_out), [(1 - SHELL) / 2, (1 + SHELL) / 2])
@@ -64,12 +64,16 @@ class Codes:
             dict: `code_distance`, the median distance to the nearest training code, divided by that of held-out codes;
             `inside_shell`, the share of them that lie inside the shell of the held-out ones.
         """
-        low, high = self.shell
-        radii = self.radii(codes)
         return {
             "code_distance": float(np.median(nearest(codes, self.train)[1]) / self.usual_distance),
-            "inside_shell": float(np.mean((low <= radii) & (radii <= high))),
+            "inside_shell": self.inside_shell(codes),
         }
+
+    def inside_shell(self, codes):
+        """Return the share of codes (count, latent_dim) that lie inside the shell of the held-out ones."""
+        low, high = self.shell
+        radii = self.radii(codes)
+        return float(np.mean((low <= radii) & (radii <= high)))
 
     def neighbours(self, codes, count):
         """Return the rows of the `count` training codes that are nearest to each code, the nearest first."""
@@ -155,8 +159,9 @@ def save_spread(path, codes, mixture, noise, title):
         distances.hist(np.log10(np.maximum(codes.radii(some), 1e-6)), bins=60, alpha=0.6, label=label)
     for radius in codes.shell:
         distances.axvline(np.log10(radius), color="black", linestyle=":")
-    inside = codes.place(noise)["inside_shell"]
-    heading = f"{inside:.0%} of N(0, I) lies in the shell of {SHELL:.0%}\nof the held-out codes (dotted)"
+    heading = (
+        f"{codes.inside_shell(noise):.0%} of N(0, I) lies in the shell of {SHELL:.0%}\nof the held-out codes (dotted)"
+    )
     distances.set(title=heading, xlabel="log10 of the length of a whitened code", ylabel="codes")
 
     scores.plot(list(mixture.scores), list(mixture.scores.values()), "o-", label="held-out")

@@ -5,12 +5,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sklearn.metrics import pairwise_distances_argmin_min
 
 from shared_drawings import cv2  # OpenCV as it is set up there
-from shared_figures import sharpness
+from shared_figures import PART, sharpness
 
 SMALLEST_LEVEL = 16  # pixels: the coarsest of the sizes at which sets are compared
 PATCH_SIZE = 7  # pixels, height and width
 PATCHES = 128  # of each picture, at each size
-PART = 2_000  # pictures that are floats at a time; as floats 20,000 of them would take a gigabyte
 REPEATS, DIRECTIONS = 4, 128  # random directions in all: their product
 SSIM = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": -1, "data_range": 255}
 CAPTIONS = {  # what figures say of a set of pictures

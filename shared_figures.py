@@ -12,6 +12,7 @@ from shared_files import InputError
 
 DPI = 100  # dots per inch of every figure
 TITLE_HEIGHT = 28  # pixels above a grid
+PART = 2_000  # pictures that are floats at a time; as floats 20,000 of them would take a gigabyte
 ZOOM = 2  # dots, across and down, of a pixel in a grid
 
 

@@ -5,11 +5,17 @@ from math import ceil
 import keras
 import numpy as np
 
-from shared_figures import to_uint8, to_unit
+from shared_figures import PART, to_uint8, to_unit
 from shared_files import InputError, read_json, read_results
 from shared_training import predict
 
-PART = 2_000  # pictures that are floats at a time; as floats 20,000 of them would take a gigabyte
+
+def network_files(folder):
+    """Return {name: path} of the networks of a finished run; raise `InputError` if it has none or has not ended."""
+    paths = {path.stem: path for path in sorted(folder.glob("*.keras"))}
+    if not (folder / "results.json").exists() or not paths:
+        raise InputError(f"{folder}: not the folder of a finished run with networks.")
+    return paths
 
 
 def open_networks(folder, fingerprint, seed):
@@ -27,9 +33,7 @@ def open_networks(folder, fingerprint, seed):
     Raises:
         InputError: it is no such run, has not ended, is damaged, or had other pictures or another seed.
     """
-    paths = {path.stem: path for path in folder.glob("*.keras")}
-    if not (folder / "results.json").exists() or not paths:
-        raise InputError(f"{folder}: not the folder of a finished run with networks.")
+    paths = network_files(folder)
     settings = read_json(folder / "settings.json", "script", "fingerprint", "data", "arguments")
     if settings["fingerprint"] != fingerprint:
         raise InputError(f"{folder}: was trained on other pictures ({settings['data']}).")

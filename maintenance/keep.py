@@ -17,6 +17,7 @@ import numpy as np
 
 from shared_command_line import OneLineParser, run_script
 from shared_files import InputError, make_folder, read_json, write_json, written_whole
+from shared_networks import network_files
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 KEPT_SETTINGS = ("script", "data", "fingerprint", "backend", "constants", "versions")
@@ -48,11 +49,9 @@ def keep(folder, models):
     """Keep the networks of one finished run in a folder of its name in `models`.
 
     Raises:
-        InputError: it has not ended, or has no networks; as `save_small`.
+        InputError: as `shared_networks.network_files` and `save_small`.
     """
-    paths = sorted(path for path in folder.glob("*.keras") if path.stem not in NOT_KEPT)
-    if not paths or not (folder / "results.json").exists():
-        raise InputError(f"{folder}: not the folder of a finished run with networks.")
+    paths = [path for name, path in network_files(folder).items() if name not in NOT_KEPT]
     settings = read_json(folder / "settings.json", *KEPT_SETTINGS, "arguments")
     arguments = {name: value for name, value in settings["arguments"].items() if name in KEPT_ARGUMENTS}
     kept = models / folder.name
