@@ -247,8 +247,7 @@ def main(argv=None):
         shared_blocks.GlyphBank(*glyphs, [args.seed, index]) for index, glyphs in enumerate((train_digits, test_digits))
     ]
     reader = shared_answers.find_reader(train_digits, banks[0], args.seed, quick=len(queries) < QUICK)
-    seen = shared_answers.read(reader, shared_figures.to_unit(test_digits[0]))
-    reader_accuracy = float((seen == test_digits[1]).mean())
+    reader_accuracy = shared_answers.reader_accuracy(reader, test_digits)
     print(f"The reader reads {reader_accuracy:.2%} of the test digits.")
     configurations = [one] if all(one) else CONFIGURATIONS
     for index, configuration in enumerate(configurations, start=1):

@@ -166,8 +166,9 @@ def save_answers(path, pictures, tokens, verb, title, columns):
     save_captioned(path, joined, captions, title, columns)
 
 
-def build_reader():
-    """Return the digit reader: pictures (batch, 28, 28) in [0, 1] -> probabilities of the characters (batch, 13)."""
+def build_reader(seed):
+    """Return a compiled digit reader: pictures (batch, 28, 28) in [0, 1] -> probabilities of characters (batch, 13)."""
+    keras.utils.set_random_seed(seed)
     picture = keras.Input(GLYPH_SHAPE, name="picture")
     x = layers.Reshape((*GLYPH_SHAPE, 1), name="channel")(picture)
     for index, filters in enumerate((32, 64), start=1):
@@ -175,7 +176,15 @@ def build_reader():
         x = layers.MaxPooling2D(name=f"pool_{index}")(x)
     x = layers.Dropout(0.3, name="dropout")(layers.Flatten(name="flatten")(x))
     x = layers.Dense(128, activation="relu", name="dense")(x)
-    return keras.Model(picture, layers.Dense(len(CHARACTERS), activation="softmax", name="character")(x), name="reader")
+    x = layers.Dense(len(CHARACTERS), activation="softmax", name="character")(x)
+    reader = keras.Model(picture, x, name="reader")
+    reader.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return reader
+
+
+def reader_epochs(quick):
+    """Return for how many epochs a reader is trained, one if it is for a first look."""
+    return 1 if quick else READER_EPOCHS
 
 
 def find_reader(digits, bank, seed, quick=False):
@@ -189,11 +198,8 @@ def find_reader(digits, bank, seed, quick=False):
         seed: of weights and order.
         quick: whether to train for one epoch instead of READER_EPOCHS, for a first look.
     """
-    epochs = 1 if quick else READER_EPOCHS
-    keras.utils.set_random_seed(seed)
-    reader = build_reader()
-    name = digest(fingerprint(*digits), reader.to_json(), seed, epochs, READER_BATCH_SIZE)
-    reader.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    reader, epochs = build_reader(seed), reader_epochs(quick)
+    name = digest(fingerprint(*digits), reader.get_config(), seed, epochs, READER_BATCH_SIZE)
     path = shared_data.DATA_DIR / f"digit_reader_{name}.npz"
     one_process = device_layout()[1] == 1  # another process might not have it, and must not train it alone
     if one_process and path.exists():
@@ -202,6 +208,7 @@ def find_reader(digits, bank, seed, quick=False):
             return reader
         except InputError as error:
             print(f"Warning: {path}: is made anew ({error})")
+    print(f"Training the digit reader, once: {epochs} epochs, on all of MNIST each of 10 to 20 s.")
     train_reader(reader, digits, bank, seed, epochs)
     try:
         make_folder(path.parent)
@@ -212,8 +219,7 @@ def find_reader(digits, bank, seed, quick=False):
 
 
 def train_reader(reader, digits, bank, seed, epochs):
-    """Train the compiled reader on all digits and, as often as each, on minus signs and blanks; see `find_reader`."""
-    print(f"Training the digit reader, once: {epochs} epochs, on all of MNIST each of 10 to 20 s.")
+    """Train a compiled reader on all digits and, as often as each, on minus signs and blanks; see `find_reader`."""
     signs = to_tokens(["-", " "]).repeat(len(digits[1]) // 10)
     pictures = np.concatenate([digits[0], bank.pick(signs, np.random.default_rng(seed))])
     characters = np.concatenate([digits[1], signs]).astype(np.int32)
@@ -227,6 +233,11 @@ def read(reader, pictures):
     """Return the characters that the reader sees: pictures (..., 28, 28) in [0, 1] -> tokens (...)."""
     seen = predict(reader, pictures.reshape(-1, *GLYPH_SHAPE))
     return seen.argmax(-1).reshape(pictures.shape[:-2])
+
+
+def reader_accuracy(reader, digits):
+    """Return the share of digits, a pair of uint8 (count, 28, 28) and labels (count,), that the reader reads right."""
+    return float(np.mean(read(reader, to_unit(digits[0])) == digits[1]))
 
 
 class ReadBack(keras.callbacks.Callback):
