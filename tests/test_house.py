@@ -20,8 +20,8 @@ from shared_settings import settings_in_name
 FLOORS = [  # of the shared files; each stands on those before it alone
     {"shared_start", "shared_files", "shared_drawings", "shared_figures"},
     {"shared_data", "shared_blocks", "shared_checkpoints", "shared_training", "shared_command_line", "shared_settings"},
-    {"shared_run", "shared_distances", "shared_networks"},
-    {"shared_answers", "shared_codes"},
+    {"shared_run", "shared_distances", "shared_networks", "shared_factors"},
+    {"shared_answers", "shared_codes", "shared_traversals"},
 ]
 
 

@@ -1,0 +1,153 @@
+"""Latent codes with one dimension at a time moved: what that does to digits, and where it leaves the data."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from shared_distances import nearest
+from shared_factors import STROKES, measure_all
+from shared_figures import DPI
+
+STEPS = (-3, -2, -1, 0, 1, 2, 3)  # values that a dimension is set to
+OUTSIDE = 0.99  # a picture has left the data that is further from them than this share of reconstructed test digits
+SHOWN = 2  # digits whose traversals are drawn
+TITLE = "one dimension set to -3 to 3; what changes most for 1 more; framed: read as another digit"
+
+
+class Traversals:
+    """Codes of digits with one dimension at a time set to each of STEPS, decoded, measured and read.
+
+    Args:
+        decode: function from codes (count, latent_dim) to uint8 pictures (count, height, width).
+        read: function from such pictures (..., height, width) to digits (...).
+        codes: float (digits, latent_dim).
+
+    Attributes:
+        pictures: uint8 (digits, latent_dim, len(STEPS), height, width).
+        flipped: bool (digits, latent_dim, len(STEPS)), where another digit is read than in the unmoved code's picture.
+        slopes: float (latent_dim, 5), by how much each of STROKES grows for 1 more: least squares, mean over digits.
+    """
+
+    def __init__(self, decode, read, codes):
+        latent_dim = codes.shape[1]
+        moved = np.tile(codes[:, None, None], (1, latent_dim, len(STEPS), 1))
+        for dimension in range(latent_dim):
+            moved[:, dimension, :, dimension] = STEPS
+        flat = decode(moved.reshape(-1, latent_dim))
+        self.pictures = flat.reshape(*moved.shape[:3], *flat.shape[1:])
+        self.flipped = read(self.pictures) != read(decode(codes))[:, None, None]
+        measured = measure_all(flat).reshape(*moved.shape[:3], -1).mean(axis=0)
+        steps = np.array(STEPS) - np.mean(STEPS)
+        self.slopes = np.einsum("s,dsq->dq", steps / np.sum(steps**2), measured)
+
+    def left_data(self, train, reconstructed):
+        """Return the share of pictures that lie outside the data, (latent_dim, len(STEPS)).
+
+        Args:
+            train: uint8 (count, height, width), the training digits.
+            reconstructed: uint8 (others, height, width), reconstructions of test digits. The share OUTSIDE of them with
+                the smallest distances to the nearest training digit says how far from that a picture may be.
+        """
+        _, usual = nearest(reconstructed, train)
+        _, distances = nearest(self.pictures.reshape(-1, *self.pictures.shape[3:]), train)
+        return np.mean(distances.reshape(self.pictures.shape[:3]) > np.quantile(usual, OUTSIDE), axis=0)
+
+    def describe(self, kl, active, deviations, left):
+        """Return a row for each dimension, sorted by KL.
+
+        Args:
+            kl: float (latent_dim,), mean over test digits, in nats.
+            active: bool (latent_dim,), which dimensions are used at all.
+            deviations: float (5,), standard deviations of STROKES over test digits.
+            left: as from `left_data`.
+
+        Returns:
+            list of dict: `dimension`, `kl`, `active`; `does`, the one of STROKES with the largest slope in units of its
+            deviation, `slope`, in `unit` for 1 more, `deviations`, the slope in such units; `flipped` and `left_data`,
+            the shares of the pictures at both ends that are read as another digit, and that lie outside the data.
+        """
+        rows = []
+        by_deviation = self.slopes / deviations
+        for dimension in map(int, np.argsort(-kl)):
+            most = int(np.argmax(np.abs(by_deviation[dimension])))
+            name = list(STROKES)[most]
+            rows.append(
+                {
+                    "dimension": dimension,
+                    "kl": float(kl[dimension]),
+                    "active": int(active[dimension]),
+                    "does": name,
+                    "slope": float(self.slopes[dimension, most]),
+                    "unit": STROKES[name],
+                    "deviations": float(by_deviation[dimension, most]),
+                    "flipped": float(self.flipped[:, dimension, [0, -1]].mean()),
+                    "left_data": float(left[dimension, [0, -1]].mean()),
+                }
+            )
+        return rows
+
+    def save(self, path, rows, title):
+        """Write a row of pictures for each dimension, captioned; what is read as another digit has a frame.
+
+        Args:
+            path: file to write.
+            rows: as from `describe`.
+            title: of the figure.
+        """
+        height, width = self.pictures.shape[3:]
+        shown = min(SHOWN, len(self.pictures))
+        figure = Figure(figsize=(12, 0.8 * len(rows) + 0.8), dpi=DPI, layout="constrained")
+        figure.suptitle(title, fontsize=10)
+        for row, axes in zip(rows, np.ravel(figure.subplots(len(rows), 1)), strict=True):
+            pictures, flipped = (
+                np.concatenate(each[:shown, row["dimension"]]) for each in (self.pictures, self.flipped)
+            )
+            axes.imshow(np.concatenate(pictures, axis=1), cmap="gray", vmin=0, vmax=255)
+            for place in np.flatnonzero(flipped):
+                corner = (place * width, 0)
+                axes.add_patch(Rectangle(corner, width - 1, height - 1, fill=False, color="tab:red"))
+            axes.set_ylabel(caption(row), rotation=0, ha="right", va="center", fontsize=9)
+            axes.set_xticks(np.arange(len(pictures)) * width + width / 2, [f"{step:+d}" for step in STEPS] * shown)
+            axes.tick_params(length=0, labelbottom=row is rows[-1])
+            axes.set_yticks([])
+        figure.savefig(path)
+
+    def save_dimensions(self, path, rows, deviations, left, title):
+        """Write KL, slopes, and the shares outside the data, of each dimension, as one figure.
+
+        Args:
+            path: file to write.
+            rows: as from `describe`.
+            deviations: as for `describe`.
+            left: as from `left_data`.
+            title: of the figure.
+        """
+        order = [row["dimension"] for row in rows]
+        names = [f"z{dimension}" for dimension in order]
+        figure = Figure(figsize=(13, 0.25 * len(rows) + 1.6), dpi=DPI, layout="constrained")
+        figure.suptitle(title, fontsize=10)
+        bars, slopes, shares = figure.subplots(1, 3)
+        bars.barh(names, [row["kl"] for row in rows])
+        bars.invert_yaxis()
+        bars.set(title="KL from N(0, 1)", xlabel="nats")
+        slopes.set_title("what changes for 1 more, in standard deviations over digits")
+        fill_map(slopes, (self.slopes / deviations)[order], names, STROKES, "RdBu", -1)
+        shares.set_title(f"share of {len(self.pictures)} pictures outside the data")
+        fill_map(shares, left[order], names, STEPS, "gray_r", 0)
+        figure.savefig(path)
+
+
+def caption(row):
+    """Return two lines of text on the dimension of a row that `Traversals.describe` gave."""
+    does = f"{row['does']} {row['slope']:+.2g} {row['unit']}" if row["active"] else "not used"
+    return f"z{row['dimension']}: KL {row['kl']:.2f}\n{does}"
+
+
+def fill_map(axes, values, names, columns, colours, low):
+    """Draw a table of numbers, `names` down and `columns` across, in colours from `low` to 1."""
+    axes.imshow(values, cmap=colours, vmin=low, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(names)), names)
+    for (y, x), value in np.ndenumerate(values):
+        colour = "white" if abs(value) > 0.6 else "black"
+        axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
