@@ -167,7 +167,7 @@ def save_answers(path, pictures, tokens, verb, title, columns):
 
 
 def build_reader(seed):
-    """Return a compiled digit reader: pictures (batch, 28, 28) in [0, 1] -> probabilities of characters (batch, 13)."""
+    """Return a compiled digit reader with new weights: (batch, 28, 28) in [0, 1] -> probabilities (batch, 13)."""
     keras.utils.set_random_seed(seed)
     picture = keras.Input(GLYPH_SHAPE, name="picture")
     x = layers.Reshape((*GLYPH_SHAPE, 1), name="channel")(picture)
@@ -263,16 +263,19 @@ def diversity(generated, pictures, answers):
     picture for each digit would have 0.
 
     Args:
-        generated: (count, 3, 28, 28) in [0, 1].
+        generated: (count, 3, 28, 28), or (count, 28, 28), in [0, 1].
         pictures: uint8 of that shape, the real glyphs.
-        answers: their tokens (count, 3).
+        answers: their tokens (count, 3), or (count,).
+
+    Returns:
+        float; 0.0 if there is no digit, or one real glyph of each alone.
     """
     digits = [digit for digit in range(10) if (answers == digit).any()]
     spread = [
-        np.mean([values[answers == digit].std(axis=0).mean() for digit in digits])
+        np.sum([values[answers == digit].std(axis=0).mean() for digit in digits])
         for values in (generated, to_unit(pictures))
     ]
-    return float(spread[0] / spread[1])
+    return float(spread[0] / spread[1]) if spread[1] else 0.0
 
 
 def save_misread(path, answers, seen):

@@ -5,13 +5,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from shared_distances import nearest
-from shared_factors import STROKES, measure_all
+from shared_factors import MEASURES, measure_all
 from shared_figures import DPI
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # values that a dimension is set to
-OUTSIDE = 0.99  # a picture has left the data that is further from them than this share of reconstructed test digits
+USUAL = 0.99  # share of reconstructed test digits, the others of which count as outside the data
 SHOWN = 2  # digits whose traversals are drawn
-TITLE = "one dimension set to -3 to 3; what changes most for 1 more; framed: read as another digit"
+TITLE = "one dimension set to -3 to 3; what changes most for 1 more; framed: read as another character"
 
 
 class Traversals:
@@ -19,13 +19,14 @@ class Traversals:
 
     Args:
         decode: function from codes (count, latent_dim) to uint8 pictures (count, height, width).
-        read: function from such pictures (..., height, width) to digits (...).
+        read: function from such pictures (..., height, width) to characters (...).
         codes: float (digits, latent_dim).
 
     Attributes:
         pictures: uint8 (digits, latent_dim, len(STEPS), height, width).
-        flipped: bool (digits, latent_dim, len(STEPS)), where another digit is read than in the unmoved code's picture.
-        slopes: float (latent_dim, 5), by how much each of STROKES grows for 1 more: least squares, mean over digits.
+        flipped: bool (digits, latent_dim, len(STEPS)), where not the same is read as in the unmoved code's picture.
+        slopes: float (latent_dim, 5), by how much each of MEASURES grows for 1 more: that of a straight line, mean
+            over digits; what grows at both ends has none.
     """
 
     def __init__(self, decode, read, codes):
@@ -43,14 +44,16 @@ class Traversals:
     def left_data(self, train, reconstructed):
         """Return the share of pictures that lie outside the data, (latent_dim, len(STEPS)).
 
+        They do if the nearest training digit is farther away than that of the share USUAL of reconstructed test digits.
+        Faint and blurred pictures lie near some thin digit and are not found so.
+
         Args:
             train: uint8 (count, height, width), the training digits.
-            reconstructed: uint8 (others, height, width), reconstructions of test digits. The share OUTSIDE of them with
-                the smallest distances to the nearest training digit says how far from that a picture may be.
+            reconstructed: uint8 (others, height, width), reconstructions of test digits.
         """
         _, usual = nearest(reconstructed, train)
         _, distances = nearest(self.pictures.reshape(-1, *self.pictures.shape[3:]), train)
-        return np.mean(distances.reshape(self.pictures.shape[:3]) > np.quantile(usual, OUTSIDE), axis=0)
+        return np.mean(distances.reshape(self.pictures.shape[:3]) > np.quantile(usual, USUAL), axis=0)
 
     def describe(self, kl, active, deviations, left):
         """Return a row for each dimension, sorted by KL.
@@ -58,19 +61,19 @@ class Traversals:
         Args:
             kl: float (latent_dim,), mean over test digits, in nats.
             active: bool (latent_dim,), which dimensions are used at all.
-            deviations: float (5,), standard deviations of STROKES over test digits.
+            deviations: float (5,), standard deviations of MEASURES over test digits.
             left: as from `left_data`.
 
         Returns:
-            list of dict: `dimension`, `kl`, `active`; `does`, the one of STROKES with the largest slope in units of its
+            list of dict: `dimension`, `kl`, `active`; `does`, that of MEASURES with the largest slope in units of its
             deviation, `slope`, in `unit` for 1 more, `deviations`, the slope in such units; `flipped` and `left_data`,
-            the shares of the pictures at both ends that are read as another digit, and that lie outside the data.
+            the shares of the pictures at both ends that are read as another character, and that lie outside the data.
         """
         rows = []
         by_deviation = self.slopes / deviations
         for dimension in map(int, np.argsort(-kl)):
             most = int(np.argmax(np.abs(by_deviation[dimension])))
-            name = list(STROKES)[most]
+            name = list(MEASURES)[most]
             rows.append(
                 {
                     "dimension": dimension,
@@ -78,7 +81,7 @@ class Traversals:
                     "active": int(active[dimension]),
                     "does": name,
                     "slope": float(self.slopes[dimension, most]),
-                    "unit": STROKES[name],
+                    "unit": MEASURES[name],
                     "deviations": float(by_deviation[dimension, most]),
                     "flipped": float(self.flipped[:, dimension, [0, -1]].mean()),
                     "left_data": float(left[dimension, [0, -1]].mean()),
@@ -87,7 +90,7 @@ class Traversals:
         return rows
 
     def save(self, path, rows, title):
-        """Write a row of pictures for each dimension, captioned; what is read as another digit has a frame.
+        """Write a row of pictures for each dimension, captioned; what is read as another character has a frame.
 
         Args:
             path: file to write.
@@ -131,7 +134,7 @@ class Traversals:
         bars.invert_yaxis()
         bars.set(title="KL from N(0, 1)", xlabel="nats")
         slopes.set_title("what changes for 1 more, in standard deviations over digits")
-        fill_map(slopes, (self.slopes / deviations)[order], names, STROKES, "RdBu", -1)
+        fill_map(slopes, (self.slopes / deviations)[order], names, MEASURES, "RdBu", -1)
         shares.set_title(f"share of {len(self.pictures)} pictures outside the data")
         fill_map(shares, left[order], names, STEPS, "gray_r", 0)
         figure.savefig(path)

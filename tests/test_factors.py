@@ -16,7 +16,7 @@ def stroke(length=16, width=2, slant=0):
 
 
 def measured(picture):
-    return dict(zip(factors.STROKES, factors.measure(picture), strict=True))
+    return dict(zip(factors.MEASURES, factors.measure(picture), strict=True))
 
 
 @pytest.mark.parametrize("length", [12, 16, 20])
@@ -49,7 +49,7 @@ def test_many_are_measured_one_by_one():
 
 def test_bins_hold_equally_many():
     values = np.random.default_rng(0).exponential(size=2_000)
-    bins = factors.to_bins(values, 20)
+    bins = factors.to_bins(values)
     assert np.bincount(bins).tolist() == [100] * 20
     assert values[bins == 3].max() < values[bins == 4].min()
 
@@ -63,19 +63,20 @@ def codes_of(count=4_000):
 
 def test_the_gap_is_large_for_one_dimension_a_factor_and_none_for_two():
     labels, quantity, codes = codes_of()
-    known = {"digit": labels, "quantity": factors.to_bins(quantity, 20)}
+    known = {"digit": labels, "quantity": factors.to_bins(quantity)}
     gaps = factors.mutual_information_gaps(codes, known)
-    assert gaps["digit"] > 0.8
-    assert 0.5 < gaps["quantity"] <= 1
+    assert gaps["digit"] > 0.95
+    assert gaps["quantity"] > 0.95
     twice = np.concatenate([codes, codes[:, :1]], axis=1)
     assert factors.mutual_information_gaps(twice, known)["digit"] == pytest.approx(0, abs=1e-9)
 
 
-def test_an_outlier_does_not_hide_a_dimension():
+def test_an_outlier_and_a_faint_copy_in_noise_leave_the_gap():
     labels, _, codes = codes_of()
-    before = factors.mutual_information(codes, {"digit": labels})[0, 0]
-    codes[0, 0] = 1e6  # the deviation grows, and all other digits fall into one bin unless this is clipped first
-    assert factors.mutual_information(np.clip(codes, -100, 100), {"digit": labels})[0, 0] > 0.5 * before
+    before = factors.mutual_information_gaps(codes, {"digit": labels})["digit"]
+    codes[0, 0] = 1e6
+    codes[:, 2] += 0.01 * labels
+    assert factors.mutual_information_gaps(codes, {"digit": labels})["digit"] > before - 0.02
 
 
 def test_dci_tells_separate_dimensions_from_mixed_ones():
@@ -88,7 +89,7 @@ def test_dci_tells_separate_dimensions_from_mixed_ones():
     assert mixed["disentanglement"] < separate["disentanglement"] - 0.3
     assert mixed["completeness"] < separate["completeness"] - 0.3
     noise = np.random.default_rng(2).standard_normal((4_000, 3))
-    assert factors.dci(noise, labels, quantity[:, None], seed=0)["informativeness"] < 0.2
+    assert factors.dci(noise, labels, quantity[:, None], seed=0)["informativeness"] < 0.1
 
 
 @pytest.mark.parametrize(("row", "expected"), [([1, 0, 0], 1), ([1, 1, 1], 0), ([0, 0, 0], 1)])

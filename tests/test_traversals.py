@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared_factors import STROKES
+from shared_factors import MEASURES
 from shared_traversals import STEPS, Traversals, caption
 
 
@@ -35,7 +35,7 @@ def test_one_dimension_is_moved_at_a_time(traversals):
 
 
 def test_slopes_and_flips(traversals):
-    assert traversals.slopes[0, list(STROKES).index("height")] == pytest.approx(4, abs=0.5)  # pixels: 2 at each end
+    assert traversals.slopes[0, list(MEASURES).index("height")] == pytest.approx(4, abs=0.5)  # pixels: 2 at each end
     np.testing.assert_allclose(traversals.slopes[1], 0, atol=1e-9)
     assert traversals.flipped[0, 0].tolist() == [False] * 5 + [True] * 2  # of 20 rows and more
     assert not traversals.flipped[:, 1].any()
@@ -50,7 +50,7 @@ def test_what_leaves_the_data_is_told_by_reconstructions(traversals):
 
 
 def test_rows_are_sorted_by_kl_and_captioned_by_what_changes_most(traversals, tmp_path):
-    deviations = np.ones(len(STROKES))
+    deviations = np.ones(len(MEASURES))
     left = np.zeros((3, len(STEPS)))
     left[2, -1] = 0.5
     rows = traversals.describe(np.array([1.0, 0.01, 2.0]), np.array([True, False, True]), deviations, left)
