@@ -158,7 +158,7 @@ def run_configuration(run, count, configuration, expressions, banks, reader):
 
     keras.utils.set_random_seed(args.seed)
     model = build_model(*configuration)
-    compile_model(model, **shared_training.fast_lstm(STEPS_PER_EXECUTION))
+    compile_model(model, **shared_training.fast_steps(STEPS_PER_EXECUTION))
 
     def save_samples(name, text):
         generated = shared_training.predict(model, asked[shown])

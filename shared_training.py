@@ -12,10 +12,11 @@ from shared_figures import to_unit
 from shared_files import InputError
 
 
-def fast_lstm(steps_per_execution):
-    """Return arguments of `compile` that make unrolled LSTMs fast: XLA, and several steps in one call of the graph.
+def fast_steps(steps_per_execution):
+    """Return arguments of `compile` that make unrolled LSTMs and small dense layers fast: XLA, several steps a call.
 
-    Keras leaves XLA off on a CPU unless it is asked for. PyTorch makes one step at a time and takes minutes to compile.
+    Keras leaves XLA off on a CPU unless it is asked for. Convolutions and dropout are slower with it. PyTorch makes one
+    step at a time and takes minutes to compile.
     """
     if keras.backend.backend() == "torch":
         return {}

@@ -136,7 +136,7 @@ def run_text(run, count, queries, answers, share, rows):
 
     keras.utils.set_random_seed(args.seed)
     model = build_text_model()
-    compile_model(model, **shared_training.fast_lstm(STEPS_PER_EXECUTION))
+    compile_model(model, **shared_training.fast_steps(STEPS_PER_EXECUTION))
     history = part.fit(model, batches, epochs=epochs, validation_data=watched)
     predicted = shared_training.predict(model, shared_blocks.to_one_hot(queries[test_rows])).argmax(-1)
     shared_answers.save_errors(part, queries[test_rows], answers[test_rows], predicted)

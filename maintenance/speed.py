@@ -36,7 +36,7 @@ import VAE_filter64_latent32 as vae_script
 from maintenance import tables
 from shared_command_line import OneLineParser, positive, run_script
 from shared_drawings import draw_digits, draw_faces
-from shared_training import Batches, fast_lstm, fast_precision
+from shared_training import Batches, fast_precision, fast_steps
 
 try:
     from maintenance import in_pytorch
@@ -221,7 +221,7 @@ def text_contest():
         "text to text",
         arithmetic_script.build_text_model,
         arithmetic_script.compile_model,
-        fast_lstm(arithmetic_script.STEPS_PER_EXECUTION),
+        fast_steps(arithmetic_script.STEPS_PER_EXECUTION),
         Batches((queries, answers), rows, size, arithmetic_script.to_one_hot_batch),
         in_pytorch and in_pytorch.text_epoch,
     )
@@ -252,7 +252,7 @@ def text2image_contest():
         f"text to image, {'/'.join(map(str, configuration))}",
         lambda: text2image_script.build_model(*configuration),
         text2image_script.compile_model,
-        fast_lstm(text2image_script.STEPS_PER_EXECUTION),
+        fast_steps(text2image_script.STEPS_PER_EXECUTION),
         Batches((queries, answers), rows, size, text2image_script.answers_in_glyphs(bank)),
         in_pytorch and in_pytorch.text2image_epoch,
     )

@@ -39,7 +39,7 @@ def own_folders(tmp_path, monkeypatch):
 def without_xla(monkeypatch):
     """Leave out XLA, which takes longer to compile than small LSTMs to train."""
     options = {"jit_compile": False}
-    monkeypatch.setattr(shared_training, "fast_lstm", lambda steps: {**options, "steps_per_execution": steps})
+    monkeypatch.setattr(shared_training, "fast_steps", lambda steps: {**options, "steps_per_execution": steps})
 
 
 @pytest.fixture

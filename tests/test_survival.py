@@ -24,7 +24,7 @@ import os, signal
 from pathlib import Path
 import {name} as script, shared_command_line, shared_data, shared_training
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
-shared_training.fast_lstm = lambda steps: {{'jit_compile': False, 'steps_per_execution': steps}}
+shared_training.fast_steps = lambda steps: {{'jit_compile': False, 'steps_per_execution': steps}}
 shared_data.DATA_DIR, shared_data.CELEBA_DIR = Path({data!r}), Path({data!r}) / "celeba"
 vars(script).update(script.TINY)
 replace = os.replace
