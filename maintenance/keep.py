@@ -1,10 +1,10 @@
 """The networks of finished runs, made small and kept in `models/`, since run folders do not last.
 
-    python -m maintenance.keep runs/CAE_filter128_latent512 runs/VAE_filter64_latent128_cats
+    python -m maintenance.keep runs/CAE_filter128_latent512 runs/RNN_mnist_patches/masked
 
-Writes `models/<run>/`, over what is there: the networks without discriminator, their weights rounded to half precision
-and the files compressed, which about halves them, to be loaded by plain Keras; results.json; and
-settings.json, without the paths and the machine that the run had.
+Writes `models/<run>/`, or `models/<run>/<part>/` for a part, over what is there: the networks without discriminator,
+their weights rounded to half precision and the files compressed, which about halves them, to be loaded by plain Keras;
+results.json; and settings.json, without the paths and the machine that the run had.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -46,15 +46,16 @@ def save_small(model, path):
 
 
 def keep(folder, models):
-    """Keep the networks of one finished run in a folder of its name in `models`.
+    """Keep the networks of one finished run, or of a part of one, in a folder of its name in `models`.
 
     Raises:
         InputError: as `shared_networks.network_files` and `save_small`.
     """
     paths = [path for name, path in network_files(folder).items() if name not in NOT_KEPT]
-    settings = read_json(folder / "settings.json", *KEPT_SETTINGS, "arguments")
+    run = folder if "script" in read_json(folder / "settings.json") else folder.parent
+    settings = read_json(run / "settings.json", *KEPT_SETTINGS, "arguments")
     arguments = {name: value for name, value in settings["arguments"].items() if name in KEPT_ARGUMENTS}
-    kept = models / folder.name
+    kept = models / folder.relative_to(run.parent)
     make_folder(kept)
     write_json(kept / "settings.json", {**{name: settings[name] for name in KEPT_SETTINGS}, "arguments": arguments})
     shutil.copy(folder / "results.json", kept)
@@ -66,7 +67,7 @@ def keep(folder, models):
 def main(argv=None):
     """Keep the networks of the runs that the command line names."""
     parser = OneLineParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders")
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders of their parts")
     for folder in parser.parse_args(argv).runs:
         keep(folder.resolve(), MODELS)
 

@@ -14,6 +14,7 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     VAE_tweak_{unchanged,beta1,beta0,latent2}, GAN_tweak_{unchanged,filters32,momentum}
                                 the tweaks, by their commands in assets/results.csv
     comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
+    RNN_mnist_patches, VAE_mnist_traversal, CGAN_mnist    those of the scripts' names
     CAE_filter128_latent512     of cats, with --beside the runs of VAE_filter64_latent128 and GAN_filter128_latent256
 """
 
@@ -50,6 +51,17 @@ COPIES = {  # asset: file of a run
     "task2_txt2txtimg2txt.png": "task2_txt2txtimg2txt/image_flatten_plain/answers.png",
     "text2image_samples_report_schedule.png": "A2_RNNs_text2image/encoders1_decoders1_units512/samples.png",
     "text2image_curves_report_schedule.png": "A2_RNNs_text2image/encoders1_decoders1_units512/curves.png",
+    "RNN_mnist_patches.png": "RNN_mnist_patches/heads.png",
+    "RNN_choices.png": "RNN_mnist_patches/masked/choices.png",
+    "RNN_positions.png": "RNN_mnist_patches/positions.png",
+    "VAE_mnist_traversal.png": "VAE_mnist_traversal/many/traversals.png",
+    "VAE_dimensions.png": "VAE_mnist_traversal/many/dimensions.png",
+    "VAE_plane.png": "VAE_mnist_traversal/two/plane.png",
+    "VAE_map.png": "VAE_mnist_traversal/two/map.png",
+    "CGAN_mnist.png": "CGAN_mnist/labels/styles.png",
+    "CGAN_beside.png": "CGAN_mnist/beside.png",
+    "CGAN_sweep.png": "CGAN_mnist/labels/sweep.png",
+    "CGAN_curves.png": "CGAN_mnist/labels/curves.png",
     "A2_RNNs_text2image.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/samples.png",
     "text2image_curves.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/curves.png",
 }

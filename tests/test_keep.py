@@ -9,7 +9,7 @@ import shared_files
 from maintenance import keep
 from shared_files import InputError
 
-KEPT = sorted(path for path in (ROOT / "models").glob("*") if path.is_dir())
+KEPT = sorted({path.parent for path in (ROOT / "models").rglob("*.keras")})
 
 
 def test_a_finished_run_is_kept_without_discriminator_and_paths(tiny, tmp_path, monkeypatch):
@@ -27,6 +27,16 @@ def test_a_finished_run_is_kept_without_discriminator_and_paths(tiny, tmp_path, 
     assert (kept / "generator.keras").stat().st_size < 0.75 * (folder / "generator.keras").stat().st_size
 
 
+def test_a_part_is_kept_in_the_folder_of_its_run(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(keep, "MODELS", tmp_path / "models")
+    folder = tmp_path / "digits"
+    tiny("RNN_mnist_patches").main(["--heads", "mixture", "--out", str(folder)])
+    keep.main([str(folder / "mixture")])
+    kept = tmp_path / "models" / "digits" / "mixture"
+    assert {path.name for path in kept.iterdir()} == {"lstm.keras", "head.keras", "settings.json", "results.json"}
+    assert shared_files.read_json(kept / "settings.json")["script"] == "RNN_mnist_patches"
+
+
 def test_what_cannot_be_kept_is_said(tmp_path):
     with pytest.raises(InputError, match="not the folder of a finished run with networks"):
         keep.main([str(tmp_path)])
@@ -37,12 +47,11 @@ def test_what_cannot_be_kept_is_said(tmp_path):
         keep.save_small(model, tmp_path / "model.keras")
 
 
-@pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.relative_to(ROOT / "models").as_posix())
 def test_kept_networks_load_in_safe_mode_and_give_finite_numbers(folder):
     assert (ROOT / f"{shared_files.read_json(folder / 'settings.json')['script']}.py").exists()
     assert shared_files.read_results(folder / "results.json")
     paths = list(folder.glob("*.keras"))
-    assert paths
     for path in paths:
         model = keras.saving.load_model(path)
         inputs = [np.zeros((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
@@ -52,4 +61,4 @@ def test_kept_networks_load_in_safe_mode_and_give_finite_numbers(folder):
 
 def test_kept_networks_are_there_and_small():
     assert KEPT
-    assert sum(path.stat().st_size for folder in KEPT for path in folder.iterdir()) < 30e6  # bytes
+    assert sum(path.stat().st_size for path in (ROOT / "models").rglob("*.*")) < 30e6  # bytes
