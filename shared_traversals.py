@@ -10,6 +10,7 @@ from shared_figures import DPI
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # values that a dimension is set to
 USUAL = 0.99  # share of reconstructed test digits, the others of which count as outside the data
+CLEAR = 0.1  # standard deviations over digits; a smaller change is not worth a caption
 SHOWN = 2  # digits whose traversals are drawn
 TITLE = "one dimension set to -3 to 3; what changes most for 1 more; framed: read as another character"
 
@@ -99,9 +100,11 @@ class Traversals:
         """
         height, width = self.pictures.shape[3:]
         shown = min(SHOWN, len(self.pictures))
-        figure = Figure(figsize=(12, 0.8 * len(rows) + 0.8), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=(12, 0.75 * len(rows) + 0.8), dpi=DPI)
         figure.suptitle(title, fontsize=10)
-        for row, axes in zip(rows, np.ravel(figure.subplots(len(rows), 1)), strict=True):
+        inches = figure.get_figheight()
+        places = {"left": 0.13, "right": 0.99, "top": 1 - 0.4 / inches, "bottom": 0.3 / inches, "hspace": 0.05}
+        for row, axes in zip(rows, np.ravel(figure.subplots(len(rows), 1, gridspec_kw=places)), strict=True):
             pictures, flipped = (
                 np.concatenate(each[:shown, row["dimension"]]) for each in (self.pictures, self.flipped)
             )
@@ -110,7 +113,9 @@ class Traversals:
                 corner = (place * width, 0)
                 axes.add_patch(Rectangle(corner, width - 1, height - 1, fill=False, color="tab:red"))
             axes.set_ylabel(caption(row), rotation=0, ha="right", va="center", fontsize=9)
-            axes.set_xticks(np.arange(len(pictures)) * width + width / 2, [f"{step:+d}" for step in STEPS] * shown)
+            axes.set_xticks(
+                np.arange(len(pictures)) * width + width / 2, [f"{step:+d}" if step else "0" for step in STEPS] * shown
+            )
             axes.tick_params(length=0, labelbottom=row is rows[-1])
             axes.set_yticks([])
         figure.savefig(path)
@@ -133,7 +138,7 @@ class Traversals:
         bars.barh(names, [row["kl"] for row in rows])
         bars.invert_yaxis()
         bars.set(title="KL from N(0, 1)", xlabel="nats")
-        slopes.set_title("what changes for 1 more, in standard deviations over digits")
+        slopes.set_title("change for 1 more, in standard deviations")
         fill_map(slopes, (self.slopes / deviations)[order], names, MEASURES, "RdBu", -1)
         shares.set_title(f"share of {len(self.pictures)} pictures outside the data")
         fill_map(shares, left[order], names, STEPS, "gray_r", 0)
@@ -142,7 +147,12 @@ class Traversals:
 
 def caption(row):
     """Return two lines of text on the dimension of a row that `Traversals.describe` gave."""
-    does = f"{row['does']} {row['slope']:+.2g} {row['unit']}" if row["active"] else "not used"
+    if not row["active"]:
+        does = "not used"
+    elif abs(row["deviations"]) < CLEAR:
+        does = "nothing measured"
+    else:
+        does = f"{row['does']} {row['slope']:+.2g} {row['unit']}"
     return f"z{row['dimension']}: KL {row['kl']:.2f}\n{does}"
 
 

@@ -61,6 +61,7 @@ def test_rows_are_sorted_by_kl_and_captioned_by_what_changes_most(traversals, tm
     assert rows[1]["flipped"] == 0.5
     assert caption(rows[1]).startswith(f"z0: KL 1.00\n{rows[1]['does']} +")
     assert caption(rows[2]) == "z1: KL 0.01\nnot used"
+    assert caption({**rows[2], "active": 1}) == "z1: KL 0.01\nnothing measured"
     traversals.save(tmp_path / "rows.png", rows, "title")
     traversals.save_dimensions(tmp_path / "dimensions.png", rows, deviations, left, "title")
     assert (tmp_path / "rows.png").stat().st_size > 3_000
