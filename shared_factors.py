@@ -112,7 +112,7 @@ def dci(codes, labels, measured, seed):
         determination of what is measured, averaged (a score, where the paper has an error).
     """
     learnt, tested = np.array_split(np.random.default_rng(seed).permutation(len(codes)), 2)
-    options = {"n_estimators": TREES, "min_samples_leaf": SMALLEST_LEAF, "random_state": seed, "n_jobs": -1}
+    options = {"n_estimators": TREES, "min_samples_leaf": SMALLEST_LEAF, "random_state": seed}
     forests = [RandomForestClassifier(**options)] + [RandomForestRegressor(**options) for _ in measured.T]
     targets = [labels, *measured.T]
     for forest, target in zip(forests, targets, strict=True):
