@@ -53,6 +53,7 @@ COLUMNS = 10  # digits in a row of a figure
 SWEEPS = ((3, 8), (4, 9), (1, 7), (5, 6), (7, 2), (0, 6))  # labels between which is swept
 SWEEP_STEPS = 9
 SHAPE = (*shared_blocks.GLYPH_SHAPE, 1)
+PARTS = {"labels": True, "no_labels": False}  # name: whether the networks see the labels
 LOOKS = ("JUDGED", "TAUGHT", "COLUMNS", "SWEEPS", "SWEEP_STEPS", "LOOKS")  # what a resumed run may change
 TINY = {"FILTERS": 8, "FEATURES": 8, "LIMIT": 60, "WATCHED": 20, "JUDGED": 20, "TAUGHT": 60, "EPOCHS": 1}
 
@@ -115,21 +116,18 @@ class CGAN(keras.Model):
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.built = True
 
-    def one_hot(self, labels):
-        """Return what the networks see of int labels (batch,): (batch, 10)."""
-        return ops.one_hot(labels, CLASSES) * float(self.labelled)
-
     def call(self, images, training=None):
         """Return as many generated pictures as there are real ones, and what was seen of their random labels."""
         count = ops.shape(images)[0]
         noise = keras.random.normal((count, LATENT_DIM), seed=self.seed_generator)
-        labels = self.one_hot(keras.random.randint((count,), 0, CLASSES, seed=self.seed_generator))
+        labels = keras.random.randint((count,), 0, CLASSES, seed=self.seed_generator)
+        labels = one_hot(labels, self.labelled)
         return {"pictures": self.generator([noise, labels], training=training), "labels": labels}
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         """Return discriminator's plus generator's loss for real digits `x` labelled `y` and generated ones `y_pred`."""
         pictures, labels = y_pred["pictures"], y_pred["labels"]
-        real = self.discriminator([scale(x), self.one_hot(y)], training=training)
+        real = self.discriminator([scale(x), one_hot(y, self.labelled)], training=training)
         fake = self.discriminator([ops.stop_gradient(pictures), labels], training=training)
         d_losses = (ops.softplus(-real) + ops.softplus(fake)) / 2
 
@@ -149,9 +147,14 @@ def noise_of(count, seed):
     return np.random.default_rng(seed).standard_normal((count, LATENT_DIM), np.float32)
 
 
-def generate(generator, noise, one_hot):
-    """Return uint8 digits (count, 28, 28) of noise (count, LATENT_DIM) and labels (count, 10)."""
-    return shared_figures.to_uint8(shared_training.predict(generator, [noise, one_hot]), low=-1, high=1)[..., 0]
+def one_hot(labels, labelled):
+    """Return what the networks see of int labels (count,): one-hot (count, 10), or zeros if they see none."""
+    return ops.one_hot(labels, CLASSES) * float(labelled)
+
+
+def generate(generator, noise, labels):
+    """Return uint8 digits (count, 28, 28) of noise (count, LATENT_DIM) and what is seen of labels (count, 10)."""
+    return shared_figures.to_uint8(shared_training.predict(generator, [noise, labels]), low=-1, high=1)[..., 0]
 
 
 def even_labels(count):
@@ -224,26 +227,26 @@ def teach(digits, labels, test, bank, seed, epochs):
 def save_sweep(part, generator, reader):
     """Write sweep.png: the label moved from one digit to another, the noise the same, and what the reader sees."""
     share = np.linspace(0, 1, SWEEP_STEPS)[:, None]
-    one_hot = np.eye(CLASSES)
-    labels = np.concatenate([(1 - share) * one_hot[start] + share * one_hot[end] for start, end in SWEEPS])
+    every = np.eye(CLASSES)
+    labels = np.concatenate([(1 - share) * every[start] + share * every[end] for start, end in SWEEPS])
     noise = np.repeat(noise_of(len(SWEEPS), part.args.seed), SWEEP_STEPS, axis=0)
     digits = generate(generator, noise, labels.astype(np.float32))
-    seen = shared_training.predict(reader, shared_figures.to_unit(digits))
+    seen = zip(*shared_answers.read_surely(reader, shared_figures.to_unit(digits)), strict=True)
     captions = [
-        (f"{shared_blocks.CHARACTERS[row.argmax()]!r} {row.max():.2f}", row.argmax() in pair)
-        for row, pair in zip(seen, np.repeat(SWEEPS, SWEEP_STEPS, axis=0), strict=True)
+        (f"{shared_blocks.CHARACTERS[token]!r} {probability:.2f}", token in pair)
+        for (token, probability), pair in zip(seen, np.repeat(SWEEPS, SWEEP_STEPS, axis=0), strict=True)
     ]
     title = part.title("labels swept; the reader's digit and its probability")
     shared_figures.save_captioned(part.folder / "sweep.png", digits, captions, title, SWEEP_STEPS)
 
 
-def run_part(run, count, labelled, sets, banks, reader):
+def run_part(run, name, count, sets, banks, reader):
     """Train the GAN with or without labels, and judge it.
 
     Args:
         run: the `shared_run.Run`.
+        name: of PARTS.
         count: which part it is of how many, as text.
-        labelled: whether it sees labels.
         sets: digits to train with and to test with, pairs of uint8 (count, 28, 28) and labels (count,).
         banks: `shared_blocks.GlyphBank` of each.
         reader: the digit reader.
@@ -251,8 +254,8 @@ def run_part(run, count, labelled, sets, banks, reader):
     Returns:
         dict: its final metrics.
     """
-    args = run.args
-    part = run.part("labels" if labelled else "no_labels", count)
+    args, labelled = run.args, PARTS[name]
+    part = run.part(name, count)
     if part.is_done(args.epochs):
         return shared_files.read_results(part.folder / "results.json")
     keras.utils.set_random_seed(args.seed)
@@ -264,25 +267,23 @@ def run_part(run, count, labelled, sets, banks, reader):
     cgan.compile(optimizer=keras.optimizers.Adam(rate, beta_1=BETA_1))
 
     def draw(noise, labels):
-        return generate(generator, noise, ops.convert_to_numpy(cgan.one_hot(labels)))
+        return generate(generator, noise, ops.convert_to_numpy(one_hot(labels, labelled)))
 
     def save_samples(name, text):
         labels = even_labels(CLASSES * COLUMNS)
         part.save_grid(name, draw(noise_of(len(labels), args.seed), labels), text, COLUMNS)
 
     judge = Judge(draw, labelled, reader, banks[1], args.seed)
-    watched = [ops.convert_to_tensor(noise_of(32, args.seed)), cgan.one_hot(even_labels(32))]
+    watched = [ops.convert_to_tensor(noise_of(32, args.seed)), one_hot(even_labels(32), labelled)]
     watch = shared_training.GANWatch(lambda: generator(watched), low=-1, high=1)
     callbacks = [watch, JudgeEachEpoch(judge)]
     history = part.fit(cgan, batches, epochs=args.epochs, save_samples=save_samples, callbacks=callbacks)
 
     digits, found = judge(JUDGED)
-    rows, distances = shared_distances.nearest(digits, sets[0][0])
-    _, of_real = shared_distances.nearest(sets[1][0][:JUDGED], sets[0][0])
-    for name, values in (("picture_distance", distances), ("picture_distance_real", of_real)):
-        found[name] = float(np.median(values)) / digits[0].size ** 0.5
+    others, found["picture_distance"] = shared_distances.nearest_pictures(digits, sets[0][0])
+    _, found["picture_distance_real"] = shared_distances.nearest_pictures(sets[1][0][:JUDGED], sets[0][0])
     every = slice(None, None, max(1, len(digits) // (2 * COLUMNS)))
-    groups = {"samples": digits[every], "the nearest training digits": sets[0][0][rows[every]]}
+    groups = {"samples": digits[every], "the nearest training digits": others[every]}
     part.save_rows("nearest.png", groups, COLUMNS)
     if labelled:
         noise = np.tile(noise_of(COLUMNS, args.seed), (CLASSES, 1))
@@ -319,14 +320,13 @@ def main(argv=None):
     results = {"reader_accuracy": shared_answers.reader_accuracy(reader, test)}
     print(f"The reader reads {results['reader_accuracy']:.2%} of the test digits.")
     pictures = {}
-    for index, labelled in enumerate((True, False), start=1):
-        numbers = run_part(run, f"{index} of 2", labelled, (train, test), banks, reader)
-        name = "labels" if labelled else "no_labels"
+    for index, (name, labelled) in enumerate(PARTS.items(), start=1):
+        numbers = run_part(run, name, f"{index} of {len(PARTS)}", (train, test), banks, reader)
         results |= {f"{name}_{metric}": value for metric, value in numbers.items()}
         generator = keras.saving.load_model(run.folder / name / "generator.keras", compile=False)
-        one_hot = np.eye(CLASSES, dtype=np.float32)[even_labels(CLASSES * COLUMNS)] * float(labelled)
+        asked = ops.convert_to_numpy(one_hot(even_labels(CLASSES * COLUMNS), labelled))
         text = "a row a label" if labelled else "from the same noise without labels"
-        pictures[text] = generate(generator, noise_of(len(one_hot), args.seed), one_hot)
+        pictures[text] = generate(generator, noise_of(len(asked), args.seed), asked)
     run.save_rows("beside.png", pictures, COLUMNS)
     run.save_results(results)
     return results

@@ -76,6 +76,11 @@ def to_binary_patches(digits, labels, rng):
     return tuple(map(to_patches, shared_training.binarised(digits, labels, rng)))
 
 
+def batches_of(digits, size):
+    """Return a pair of digits and labels as `shared_training.Batches` of binary patches, `size` in each."""
+    return shared_training.Batches(digits, np.arange(len(digits[0])), size, to_binary_patches)
+
+
 def build_lstm():
     """Return the network that reads patches (batch, 16, 49) and says what it knows before each: (batch, 16, UNITS)."""
     patches = keras.Input((PATCHES, PIXELS), name="patches")
@@ -164,7 +169,7 @@ class PatchModel(keras.Model):
 
 def to_grey(patches):
     """Return patches of 0 and 1, (count, 16, 49), as uint8 pictures (count, 28, 28)."""
-    return shared_figures.to_uint8(to_pictures(patches)[..., None], low=0, high=1)[..., 0]
+    return shared_figures.to_uint8(to_pictures(patches), low=0, high=1)
 
 
 def cut(patches, given):
@@ -183,12 +188,6 @@ def marginal_nats(train, test):
     return -(test * np.log(mean) + (1 - test) * np.log(1 - mean)).sum(axis=-1).mean(axis=0)
 
 
-def read_surely(reader, pictures):
-    """Return the characters that the reader sees in uint8 pictures (count, 28, 28), and how probable it holds them."""
-    probabilities = shared_training.predict(reader, shared_figures.to_unit(pictures))
-    return probabilities.argmax(axis=-1), probabilities.max(axis=-1)
-
-
 def kept_labels(completions, truth, labels, reader):
     """Return how often completions keep the label.
 
@@ -202,7 +201,7 @@ def kept_labels(completions, truth, labels, reader):
         dict: `kept_<given>`, the share of completions that are read as the label; `kept_real`, that of the digits.
     """
     asked = {f"kept_{given}": pictures for given, pictures in completions.items()} | {"kept_real": truth}
-    return {name: float(np.mean(read_surely(reader, pictures)[0] == labels)) for name, pictures in asked.items()}
+    return {name: shared_answers.reader_accuracy(reader, (pictures, labels)) for name, pictures in asked.items()}
 
 
 def other_labels(choices, labels, reader):
@@ -216,9 +215,8 @@ def other_labels(choices, labels, reader):
     Returns:
         float, the mean over starts.
     """
-    seen, probability = read_surely(reader, choices.reshape(-1, *choices.shape[2:]))
-    seen, surely = seen.reshape(choices.shape[:2]), probability.reshape(choices.shape[:2]) >= SURE
-    digits = [set(row[sure]) & set(range(10)) for row, sure in zip(seen, surely, strict=True)]
+    seen, probability = shared_answers.read_surely(reader, shared_figures.to_unit(choices))
+    digits = [set(row[sure]) & set(range(10)) for row, sure in zip(seen, probability >= SURE, strict=True)]
     return float(np.mean([len(found - {label}) for found, label in zip(digits, labels.tolist(), strict=True)]))
 
 
@@ -236,10 +234,7 @@ def run_head(run, count, kind, sets, reader):
     part = run.part(kind, count)
     if part.is_done(args.epochs):
         return
-    train, test = (
-        shared_training.Batches(digits, np.arange(len(digits[0])), size, to_binary_patches)
-        for digits, size in zip(sets, (args.batch_size, TEST_BATCH_SIZE), strict=True)
-    )
+    train, test = batches_of(sets[0], args.batch_size), batches_of(sets[1], TEST_BATCH_SIZE)
     (truth,), labels = test.all(), sets[1][1]
 
     keras.utils.set_random_seed(args.seed)
@@ -287,12 +282,15 @@ def save_heads(run, folders, truth):
         folders: {head: `pathlib.Path` of its part}, of those that are trained.
         truth: float (count, 16, 49), patches of test digits.
     """
+    models = {
+        head: PatchModel(*(keras.saving.load_model(folder / f"{name}.keras") for name in ("lstm", "head")))
+        for head, folder in folders.items()
+    }
     groups = {"test digits": to_grey(truth)}
     for given in GIVEN[:2]:
         groups[f"their first {given} of 16 patches"] = to_grey(cut(truth, given))
-        for head, folder in folders.items():
-            lstm, network = (keras.saving.load_model(folder / f"{name}.keras") for name in ("lstm", "head"))
-            drawn = PatchModel(lstm, network).complete(truth, given, np.random.default_rng(run.args.seed))
+        for head, model in models.items():
+            drawn = model.complete(truth, given, np.random.default_rng(run.args.seed))
             groups[f"completed from {given} with the {head} head"] = to_grey(drawn)
     run.save_rows("heads.png", groups, len(truth))
 
@@ -347,12 +345,9 @@ def main(argv=None):
         head: np.array(shared_files.read_history(folder / "positions.csv", "nats")["nats"])
         for head, folder in folders.items()
     }
-    patches = [
-        shared_training.Batches(part, np.arange(len(part[0])), 500, to_binary_patches).all()[0]
-        for part in (train, test)
-    ]
-    save_positions(run, marginal_nats(*patches), by_head)
-    save_heads(run, folders, patches[1][:COLUMNS])
+    (train_patches,), (truth,) = (batches_of(digits, TEST_BATCH_SIZE).all() for digits in (train, test))
+    save_positions(run, marginal_nats(train_patches, truth), by_head)
+    save_heads(run, folders, truth[:COLUMNS])
     shared_files.print_table([{"head": head, **{name: results[head][name] for name in names}} for head in folders])
     numbers = {f"{head}_{name}": values[name] for head, values in results.items() for name in names}
     run.save_results(numbers)

@@ -231,8 +231,13 @@ def train_reader(reader, digits, bank, seed, epochs):
 
 def read(reader, pictures):
     """Return the characters that the reader sees: pictures (..., 28, 28) in [0, 1] -> tokens (...)."""
+    return read_surely(reader, pictures)[0]
+
+
+def read_surely(reader, pictures):
+    """Return the characters that the reader sees, as `read`, and how probable it holds them, (...)."""
     seen = predict(reader, pictures.reshape(-1, *GLYPH_SHAPE))
-    return seen.argmax(-1).reshape(pictures.shape[:-2])
+    return tuple(values.reshape(pictures.shape[:-2]) for values in (seen.argmax(-1), seen.max(-1)))
 
 
 def reader_accuracy(reader, digits):

@@ -148,6 +148,20 @@ def nearest(points, among):
     return nearest_rows, shortest
 
 
+def nearest_pictures(pictures, among):
+    """Return of each picture the nearest of others, and how far these are: the median, in grey values.
+
+    Args:
+        pictures: uint8 (count, ...).
+        among: uint8 (others, ...) of the same size.
+
+    Returns:
+        uint8 of the shape of `pictures`; float, the median of the root mean squared differences.
+    """
+    rows, distances = nearest(pictures, among)
+    return among[rows], float(np.median(distances) / np.sqrt(pictures[0].size))
+
+
 class Comparison:
     """Sets of pictures, each measured beside the held-out ones, with the training pictures that they come nearest to.
 
@@ -180,14 +194,14 @@ class Comparison:
             numbers: what else is known of the set.
         """
         beside = self.held_out if beside is None else beside
-        rows, distances = nearest(pictures, self.train)
-        self.shown[name], self.nearest[name] = pictures[: self.columns], self.train[rows[: self.columns]]
+        others, distance = nearest_pictures(pictures, self.train)
+        self.shown[name], self.nearest[name] = pictures[: self.columns], others[: self.columns]
         self.rows[name] = {
             **numbers,
             **sliced_wasserstein(pictures, beside),
             "channel_gap": channel_gap(pictures, beside),
             "sharpness": sharpness(pictures),
-            "picture_distance": float(np.median(distances) / np.sqrt(pictures[0].size)),
+            "picture_distance": distance,
         }
 
     def caption(self, name):
