@@ -29,6 +29,7 @@ import shared_command_line
 import shared_data
 import shared_figures
 import shared_files
+import shared_readers
 import shared_run
 import shared_training
 
@@ -141,7 +142,7 @@ def run_configuration(run, count, configuration, expressions, banks, reader):
         configuration: encoders, decoders, units.
         expressions: tokens of queries (count, 5) and answers (count, 3), and the rows to train and to validate with.
         banks: two `GlyphBank`, to train and to validate with.
-        reader: as from `shared_answers.find_reader`.
+        reader: as from `shared_answers.find_digit_reader`.
     """
     name, args = "encoders{}_decoders{}_units{}".format(*configuration), run.args
     part = run.part(name, count)
@@ -162,7 +163,7 @@ def run_configuration(run, count, configuration, expressions, banks, reader):
 
     def save_samples(name, text):
         generated = shared_training.predict(model, asked[shown])
-        tokens = (query[shown], true[shown], shared_answers.read(reader, generated))
+        tokens = (query[shown], true[shown], shared_readers.read(reader, generated))
         pictures = np.stack([real[shown], shared_figures.to_uint8(generated, low=0, high=1)], axis=1)
         shared_answers.save_answers(part.folder / name, pictures, tokens, "read", part.title(text), columns=6)
 
@@ -182,10 +183,10 @@ def run_configuration(run, count, configuration, expressions, banks, reader):
     part.save_model("model.keras", model)
     save_samples("samples.png", "expected above generated")
     generated = shared_training.predict(model, asked)
-    seen = shared_answers.read(reader, generated)
+    seen = shared_readers.read(reader, generated)
     shared_answers.save_misread(part.folder / "misread.csv", true, seen)
     read_glyphs, read_answers = shared_answers.shares_right(true, seen)
-    seen_in_real = shared_answers.read(reader, shared_figures.to_unit(real))
+    seen_in_real = shared_readers.read(reader, shared_figures.to_unit(real))
     read_real_glyphs, read_real_answers = shared_answers.shares_right(true, seen_in_real)
     panels = {
         "mean squared error": ["loss"],
@@ -202,7 +203,7 @@ def run_configuration(run, count, configuration, expressions, banks, reader):
         read_answers=read_answers,
         read_real_glyphs=read_real_glyphs,
         read_real_answers=read_real_answers,
-        diversity=shared_answers.diversity(generated, real, true),
+        diversity=shared_readers.diversity(generated, real, true),
         **yardsticks(banks[0], answers[train_rows], true, real),
     )
 
@@ -246,8 +247,8 @@ def main(argv=None):
     banks = [
         shared_blocks.GlyphBank(*glyphs, [args.seed, index]) for index, glyphs in enumerate((train_digits, test_digits))
     ]
-    reader = shared_answers.find_reader(train_digits, banks[0], args.seed, quick=len(queries) < QUICK)
-    reader_accuracy = shared_answers.reader_accuracy(reader, test_digits)
+    reader = shared_answers.find_digit_reader(train_digits, banks[0], args.seed, quick=len(queries) < QUICK)
+    reader_accuracy = shared_readers.reader_accuracy(reader, test_digits)
     print(f"The reader reads {reader_accuracy:.2%} of the test digits.")
     configurations = [one] if all(one) else CONFIGURATIONS
     for index, configuration in enumerate(configurations, start=1):

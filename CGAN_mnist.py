@@ -29,6 +29,7 @@ import shared_data
 import shared_distances
 import shared_figures
 import shared_files
+import shared_readers
 import shared_run
 import shared_training
 
@@ -180,18 +181,18 @@ class Judge:
         """Return so many digits, uint8 (count, 28, 28), and what is measured of them.
 
         It is `agreement`, the share that are read as the label asked for, if labels mean something; `diversity`, as by
-        `shared_answers.diversity`, by what is read; `rarest_digit`, ten times the share of the digit that is read least
+        `shared_readers.diversity`, by what is read; `rarest_digit`, ten times the share of the digit that is read least
         often, about 0.9 in MNIST itself.
         """
         asked = even_labels(count)
         digits = self.generate(noise_of(count, self.seed), asked)
-        seen = shared_answers.read(self.reader, shared_figures.to_unit(digits))
+        seen = shared_readers.read(self.reader, shared_figures.to_unit(digits))
         real = self.bank.pick(seen, np.random.default_rng(self.seed))
         numbers = {"agreement": float(np.mean(seen == asked))} if self.labelled else {}
         counts = np.bincount(seen, minlength=CLASSES)[:CLASSES]
         return digits, {
             **numbers,
-            "diversity": shared_answers.diversity(shared_figures.to_unit(digits), real, seen),
+            "diversity": shared_readers.diversity(shared_figures.to_unit(digits), real, seen),
             "rarest_digit": float(CLASSES * counts.min() / count),
         }
 
@@ -219,9 +220,9 @@ def teach(digits, labels, test, bank, seed, epochs):
         seed: of the reader.
         epochs: to train it for.
     """
-    pupil = shared_answers.build_reader(seed)
-    shared_answers.train_reader(pupil, (digits, labels), bank, seed, epochs)
-    return shared_answers.reader_accuracy(pupil, test)
+    pupil = shared_readers.build_reader(len(shared_blocks.CHARACTERS), seed)
+    shared_readers.train_reader(pupil, shared_answers.digit_batches((digits, labels), bank, seed), seed, epochs)
+    return shared_readers.reader_accuracy(pupil, test)
 
 
 def save_sweep(part, generator, reader):
@@ -231,7 +232,7 @@ def save_sweep(part, generator, reader):
     labels = np.concatenate([(1 - share) * every[start] + share * every[end] for start, end in SWEEPS])
     noise = np.repeat(noise_of(len(SWEEPS), part.args.seed), SWEEP_STEPS, axis=0)
     digits = generate(generator, noise, labels.astype(np.float32))
-    seen = zip(*shared_answers.read_surely(reader, shared_figures.to_unit(digits)), strict=True)
+    seen = zip(*shared_readers.read_surely(reader, shared_figures.to_unit(digits)), strict=True)
     captions = [
         (f"{shared_blocks.CHARACTERS[token]!r} {probability:.2f}", token in pair)
         for (token, probability), pair in zip(seen, np.repeat(SWEEPS, SWEEP_STEPS, axis=0), strict=True)
@@ -292,7 +293,7 @@ def run_part(run, name, count, sets, banks, reader):
         save_sweep(part, generator, reader)
         taught = even_labels(min(TAUGHT, len(sets[0][0])))
         lesson = draw(noise_of(len(taught), args.seed + 1), taught)
-        epochs = shared_answers.reader_epochs(len(sets[0][0]) < QUICK)
+        epochs = shared_readers.reader_epochs(len(sets[0][0]) < QUICK)
         found["taught_accuracy"] = teach(lesson, taught, sets[1], banks[0], args.seed, epochs)
     part.save_model("generator.keras", generator)
     part.save_model("discriminator.keras", discriminator)
@@ -316,8 +317,8 @@ def main(argv=None):
     train = [part[: args.limit] for part in train]
     run = shared_run.Run(globals(), args, source, [*train, *test], LOOKS)
     banks = [shared_blocks.GlyphBank(*digits, [args.seed, index]) for index, digits in enumerate((train, test))]
-    reader = shared_answers.find_reader(train, banks[0], args.seed, quick=len(train[0]) < QUICK)
-    results = {"reader_accuracy": shared_answers.reader_accuracy(reader, test)}
+    reader = shared_answers.find_digit_reader(train, banks[0], args.seed, quick=len(train[0]) < QUICK)
+    results = {"reader_accuracy": shared_readers.reader_accuracy(reader, test)}
     print(f"The reader reads {results['reader_accuracy']:.2%} of the test digits.")
     pictures = {}
     for index, (name, labelled) in enumerate(PARTS.items(), start=1):

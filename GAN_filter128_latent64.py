@@ -20,6 +20,7 @@ import numpy as np
 from keras import ops
 
 import shared_blocks
+import shared_codes
 import shared_command_line
 import shared_data
 import shared_figures
@@ -108,19 +109,6 @@ class GAN(keras.Model):
         return ops.mean(d_losses) + ops.mean(g_losses)
 
 
-def slerp(start, end, steps):
-    """Return `steps` vectors from `start` to `end`, both (latent_dim,), on the arc between them: (steps, latent_dim).
-
-    Normal noise of many dimensions lies near a sphere; a straight line would cut through its empty inside, where the
-    generator was never trained. Shoemake, "Animating Rotation with Quaternion Curves", 1985; White, "Sampling
-    Generative Networks", 2016.
-    """
-    cosine = np.dot(start, end) / (np.linalg.norm(start) * np.linalg.norm(end))
-    angle = np.arccos(np.clip(cosine, -1, 1))
-    share = np.linspace(0, 1, steps)[:, None]
-    return ((np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)).astype(np.float32)
-
-
 def main(argv=None):
     """Train, write the run folder, and return the final metrics as a dict of numbers.
 
@@ -147,7 +135,7 @@ def main(argv=None):
     watch = shared_training.GANWatch(lambda: generator(noise), low=-1, high=1)
     history = run.fit(gan, batches, epochs=args.epochs, save_samples=save_samples, callbacks=[watch])
 
-    between = generate(slerp(noise[0], noise[1], INTERPOLATION_STEPS))
+    between = generate(shared_codes.slerp(noise[0], noise[1], INTERPOLATION_STEPS))
     run.save_grid("interpolation.png", between, "between two noise vectors", columns=INTERPOLATION_STEPS)
     run.save_model("generator.keras", generator)
     run.save_model("discriminator.keras", discriminator)

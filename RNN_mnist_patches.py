@@ -28,6 +28,7 @@ import shared_command_line
 import shared_data
 import shared_figures
 import shared_files
+import shared_readers
 import shared_run
 import shared_training
 
@@ -201,7 +202,7 @@ def kept_labels(completions, truth, labels, reader):
         dict: `kept_<given>`, the share of completions that are read as the label; `kept_real`, that of the digits.
     """
     asked = {f"kept_{given}": pictures for given, pictures in completions.items()} | {"kept_real": truth}
-    return {name: shared_answers.reader_accuracy(reader, (pictures, labels)) for name, pictures in asked.items()}
+    return {name: shared_readers.reader_accuracy(reader, (pictures, labels)) for name, pictures in asked.items()}
 
 
 def other_labels(choices, labels, reader):
@@ -215,7 +216,7 @@ def other_labels(choices, labels, reader):
     Returns:
         float, the mean over starts.
     """
-    seen, probability = shared_answers.read_surely(reader, shared_figures.to_unit(choices))
+    seen, probability = shared_readers.read_surely(reader, shared_figures.to_unit(choices))
     digits = [set(row[sure]) & set(range(10)) for row, sure in zip(seen, probability >= SURE, strict=True)]
     return float(np.mean([len(found - {label}) for found, label in zip(digits, labels.tolist(), strict=True)]))
 
@@ -334,7 +335,7 @@ def main(argv=None):
     test = [part[mixed] for part in test]
     run = shared_run.Run(globals(), args, source, [*train, *test], LOOKS)
     bank = shared_blocks.GlyphBank(*train, [args.seed, 0])
-    reader = shared_answers.find_reader(train, bank, args.seed, quick=len(train[0]) < QUICK)
+    reader = shared_answers.find_digit_reader(train, bank, args.seed, quick=len(train[0]) < QUICK)
     for index, head in enumerate(args.heads, start=1):
         run_head(run, f"{index} of {len(args.heads)}", head, (train, test), reader)
 

@@ -30,6 +30,7 @@ import shared_data
 import shared_factors
 import shared_figures
 import shared_files
+import shared_readers
 import shared_run
 import shared_training
 import shared_traversals
@@ -199,7 +200,7 @@ def examine(part, encoder, decoder, train, test, binary, reader):
     measured = shared_factors.measure_all(test[0])
     traversals = shared_traversals.Traversals(
         lambda z: decode(decoder, z),
-        lambda pictures: shared_answers.read(reader, shared_figures.to_unit(pictures)),
+        lambda pictures: shared_readers.read(reader, shared_figures.to_unit(pictures)),
         z_mean[:MOVED],
     )
     left = traversals.left_data(train, decode(decoder, z_mean))
@@ -283,7 +284,7 @@ def main(argv=None):
     train, test = [part[: args.limit] for part in train], [part[: min(TESTED, args.limit)] for part in test]
     run = shared_run.Run(globals(), args, source, [*train, *test], LOOKS)
     bank = shared_blocks.GlyphBank(*train, [args.seed, 0])
-    reader = shared_answers.find_reader(train, bank, args.seed, quick=len(train[0]) < QUICK)
+    reader = shared_answers.find_digit_reader(train, bank, args.seed, quick=len(train[0]) < QUICK)
     results = {}
     for index, (name, latent_dim) in enumerate({"many": LATENT_DIM, "two": 2}.items(), start=1):
         numbers = run_model(run, name, f"{index} of 2", latent_dim, (train, test), reader)

@@ -4,15 +4,14 @@ from collections import Counter
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 from matplotlib.figure import Figure
 
-import shared_data
-from shared_blocks import CHARACTERS, GLYPH_SHAPE, to_texts, to_tokens
-from shared_checkpoints import assign, state_variables, to_arrays
+from shared_blocks import CHARACTERS, to_texts, to_tokens
 from shared_figures import DPI, save_captioned, to_unit
-from shared_files import InputError, digest, fingerprint, make_folder, read_arrays, write_arrays, write_table
-from shared_training import Batches, SeedEachEpoch, device_layout, predict
+from shared_files import write_table
+from shared_readers import READER_BATCH_SIZE, find_reader, read, reader_epochs
+from shared_training import Batches, predict
 
 ERROR_KINDS = (
     "off by one",
@@ -24,8 +23,6 @@ ERROR_KINDS = (
     "not a number",
     "other",
 )
-READER_EPOCHS = 6
-READER_BATCH_SIZE = 128
 
 
 def exact_match(y_true, y_pred):
@@ -166,83 +163,25 @@ def save_answers(path, pictures, tokens, verb, title, columns):
     save_captioned(path, joined, captions, title, columns)
 
 
-def build_reader(seed):
-    """Return a compiled digit reader with new weights: (batch, 28, 28) in [0, 1] -> probabilities (batch, 13)."""
-    keras.utils.set_random_seed(seed)
-    picture = keras.Input(GLYPH_SHAPE, name="picture")
-    x = layers.Reshape((*GLYPH_SHAPE, 1), name="channel")(picture)
-    for index, filters in enumerate((32, 64), start=1):
-        x = layers.Conv2D(filters, kernel_size=3, activation="relu", name=f"conv_{index}")(x)
-        x = layers.MaxPooling2D(name=f"pool_{index}")(x)
-    x = layers.Dropout(0.3, name="dropout")(layers.Flatten(name="flatten")(x))
-    x = layers.Dense(128, activation="relu", name="dense")(x)
-    x = layers.Dense(len(CHARACTERS), activation="softmax", name="character")(x)
-    reader = keras.Model(picture, x, name="reader")
-    reader.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return reader
-
-
-def reader_epochs(quick):
-    """Return for how many epochs a reader is trained, one if it is for a first look."""
-    return 1 if quick else READER_EPOCHS
-
-
-def find_reader(digits, bank, seed, quick=False):
-    """Return a reader of digits, minus and blank, trained now or, on the same digits, before.
-
-    It is kept in `data/` under a name that follows from digits, model, seed and the constants above.
+def find_digit_reader(digits, bank, seed, quick=False):
+    """Return a reader of digits, minus and blank, as `shared_readers.find_reader`.
 
     Args:
         digits: pair of uint8 (count, 28, 28) and labels (count,), to train with.
         bank: `GlyphBank` of these digits, for the minus signs and blanks.
         seed: of weights and order.
-        quick: whether to train for one epoch instead of READER_EPOCHS, for a first look.
+        quick: whether to train for one epoch, for a first look.
     """
-    reader, epochs = build_reader(seed), reader_epochs(quick)
-    name = digest(fingerprint(*digits), reader.get_config(), seed, epochs, READER_BATCH_SIZE)
-    path = shared_data.DATA_DIR / f"digit_reader_{name}.npz"
-    one_process = device_layout()[1] == 1  # another process might not have it, and must not train it alone
-    if one_process and path.exists():
-        try:
-            assign(state_variables(reader), read_arrays(path))
-            return reader
-        except InputError as error:
-            print(f"Warning: {path}: is made anew ({error})")
-    print(f"Training the digit reader, once: {epochs} epochs, on all of MNIST each of 10 to 20 s.")
-    train_reader(reader, digits, bank, seed, epochs)
-    try:
-        make_folder(path.parent)
-        write_arrays(path, **to_arrays(state_variables(reader), "state"))
-    except (InputError, OSError) as error:
-        print(f"Warning: the reader could not be kept in {path.parent} ({error}); the run goes on without.")
-    return reader
+    return find_reader(digit_batches(digits, bank, seed), len(CHARACTERS), seed, reader_epochs(quick))
 
 
-def train_reader(reader, digits, bank, seed, epochs):
-    """Train a compiled reader on all digits and, as often as each, on minus signs and blanks; see `find_reader`."""
+def digit_batches(digits, bank, seed):
+    """Return what a reader learns from: `Batches` of all digits and, as often as each, minus signs and blanks."""
     signs = to_tokens(["-", " "]).repeat(len(digits[1]) // 10)
     pictures = np.concatenate([digits[0], bank.pick(signs, np.random.default_rng(seed))])
     characters = np.concatenate([digits[1], signs]).astype(np.int32)
-    batches = Batches(
-        (pictures, characters), np.arange(len(pictures)), READER_BATCH_SIZE, lambda x, y, rng: (to_unit(x), y)
-    )
-    reader.fit(batches, epochs=epochs, shuffle=False, callbacks=[SeedEachEpoch(seed, batches)], verbose=2)
-
-
-def read(reader, pictures):
-    """Return the characters that the reader sees: pictures (..., 28, 28) in [0, 1] -> tokens (...)."""
-    return read_surely(reader, pictures)[0]
-
-
-def read_surely(reader, pictures):
-    """Return the characters that the reader sees, as `read`, and how probable it holds them, (...)."""
-    seen = predict(reader, pictures.reshape(-1, *GLYPH_SHAPE))
-    return tuple(values.reshape(pictures.shape[:-2]) for values in (seen.argmax(-1), seen.max(-1)))
-
-
-def reader_accuracy(reader, digits):
-    """Return the share of digits, a pair of uint8 (count, 28, 28) and labels (count,), that the reader reads right."""
-    return float(np.mean(read(reader, to_unit(digits[0])) == digits[1]))
+    rows = np.arange(len(pictures))
+    return Batches((pictures, characters), rows, READER_BATCH_SIZE, lambda x, y, rng: (to_unit(x), y))
 
 
 class ReadBack(keras.callbacks.Callback):
@@ -259,28 +198,6 @@ class ReadBack(keras.callbacks.Callback):
         """Add `glyph_accuracy` and `answer_accuracy` to what the later callbacks see."""
         seen = read(self.reader, predict(self.model, self.queries))
         logs["glyph_accuracy"], logs["answer_accuracy"] = shares_right(self.answers, seen)
-
-
-def diversity(generated, pictures, answers):
-    """Return how much generated glyphs of a digit differ from each other, as a share of how much real ones do.
-
-    It is the standard deviation of each pixel over all glyphs of a digit, averaged over pixels and digits; one mean
-    picture for each digit would have 0.
-
-    Args:
-        generated: (count, 3, 28, 28), or (count, 28, 28), in [0, 1].
-        pictures: uint8 of that shape, the real glyphs.
-        answers: their tokens (count, 3), or (count,).
-
-    Returns:
-        float; 0.0 if there is no digit, or one real glyph of each alone.
-    """
-    digits = [digit for digit in range(10) if (answers == digit).any()]
-    spread = [
-        np.sum([values[answers == digit].std(axis=0).mean() for digit in digits])
-        for values in (generated, to_unit(pictures))
-    ]
-    return float(spread[0] / spread[1]) if spread[1] else 0.0
 
 
 def save_misread(path, answers, seen):

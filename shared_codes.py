@@ -1,4 +1,4 @@
-"""Codes of pictures: how they are spread, where another code lies among them, how new ones are drawn."""
+"""Codes of pictures: how they are spread, what lies among and between them, how new ones are drawn."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,6 +16,19 @@ SMALLEST_VARIANCE = 1e-3  # of a component, of whitened codes, so that a few ali
 NEIGHBOURS = 10
 NO_EXTENT = 1e-5  # of the widest direction: below it there is nothing but rounding
 THUMBNAIL = 0.14  # half of the width of a picture in a map, in standard deviations
+
+
+def slerp(start, end, steps):
+    """Return `steps` vectors from `start` to `end`, both (latent_dim,), on the arc between them: (steps, latent_dim).
+
+    Normal noise of many dimensions lies near a sphere; a straight line would cut through its empty inside, where the
+    generator was never trained. Shoemake, "Animating Rotation with Quaternion Curves", 1985; White, "Sampling
+    Generative Networks", 2016.
+    """
+    cosine = np.dot(start, end) / (np.linalg.norm(start) * np.linalg.norm(end))
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    share = np.linspace(0, 1, steps)[:, None]
+    return ((np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)).astype(np.float32)
 
 
 class Codes:

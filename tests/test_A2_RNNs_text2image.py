@@ -8,9 +8,9 @@ import pytest
 from conftest import tiny_mnist
 
 import A2_RNNs_text2image as script
-import shared_answers
 import shared_blocks
 import shared_files
+import shared_readers
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def run(tmp_path, *flags):
 
 
 def test_run_leaves_table_and_pictures(tmp_path, monkeypatch, without_xla):
-    monkeypatch.setattr(shared_answers, "READER_EPOCHS", 1)
+    monkeypatch.setattr(shared_readers, "READER_EPOCHS", 1)
     monkeypatch.setattr(script, "SAMPLES", 2)
     name = "encoders1_decoders2_units16"
     run(tmp_path, "--epochs", "2")
@@ -79,7 +79,7 @@ def test_run_leaves_table_and_pictures(tmp_path, monkeypatch, without_xla):
 
 def test_a_run_that_had_stopped_early_is_not_trained_further(tmp_path, monkeypatch, without_xla):
     """With a learning rate of 0 nothing gets better, so that training stops after the second epoch."""
-    monkeypatch.setattr(shared_answers, "READER_EPOCHS", 1)
+    monkeypatch.setattr(shared_readers, "READER_EPOCHS", 1)
     monkeypatch.setattr(script, "SAMPLES", 2)
     monkeypatch.setattr(script, "LEARNING_RATE", 0.0)
     run(tmp_path, "--epochs", "5", "--patience", "1")

@@ -11,6 +11,7 @@ import shared_blocks
 import shared_data
 import shared_drawings
 import shared_figures
+import shared_readers
 
 
 def test_exact_match_wants_every_character():
@@ -71,21 +72,21 @@ def test_errors_are_counted(tmp_path):
 def test_diversity_is_one_for_real_glyphs_and_zero_for_one_picture_a_digit():
     images, labels = shared_drawings.draw_digits(300, seed=0)
     answers, pictures = labels.reshape(100, 3), images.reshape(100, 3, 28, 28)
-    assert shared_answers.diversity(shared_figures.to_unit(pictures), pictures, answers) == pytest.approx(1)
+    assert shared_readers.diversity(shared_figures.to_unit(pictures), pictures, answers) == pytest.approx(1)
     means = np.stack([shared_figures.to_unit(images[labels == digit]).mean(axis=0) for digit in range(10)])
-    assert shared_answers.diversity(means[answers], pictures, answers) == pytest.approx(0, abs=1e-6)
+    assert shared_readers.diversity(means[answers], pictures, answers) == pytest.approx(0, abs=1e-6)
 
 
 def test_reader_reads_what_it_was_trained_on_and_is_reused(tmp_path, capsys):
     train, test = shared_drawings.draw_digits(4_000, seed=0), shared_drawings.draw_digits(500, seed=1)
     bank = shared_blocks.GlyphBank(*train, seed=0)
-    reader = shared_answers.find_reader(train, bank, seed=0)
-    assert "Training the digit reader" in capsys.readouterr().out
-    assert (shared_answers.read(reader, shared_figures.to_unit(test[0])) == test[1]).mean() > 0.95
+    reader = shared_answers.find_digit_reader(train, bank, seed=0)
+    assert "Training the reader" in capsys.readouterr().out
+    assert (shared_readers.read(reader, shared_figures.to_unit(test[0])) == test[1]).mean() > 0.95
     tokens = shared_blocks.to_tokens(["-9 ", "  -"] * 20)
     pictures = shared_figures.to_unit(bank.pick(tokens, np.random.default_rng(0)))
-    assert (shared_answers.read(reader, pictures) == tokens).mean() > 0.95
-    again = shared_answers.find_reader(train, bank, seed=0)
+    assert (shared_readers.read(reader, pictures) == tokens).mean() > 0.95
+    again = shared_answers.find_digit_reader(train, bank, seed=0)
     assert "Training" not in capsys.readouterr().out
     np.testing.assert_array_equal(again.get_weights()[0], reader.get_weights()[0])
 
@@ -93,31 +94,31 @@ def test_reader_reads_what_it_was_trained_on_and_is_reused(tmp_path, capsys):
 def test_a_quick_reader_learns_for_one_epoch(capsys):
     digits = shared_drawings.draw_digits(200, seed=0)
     bank = shared_blocks.GlyphBank(*digits, seed=0)
-    shared_answers.find_reader(digits, bank, seed=0, quick=True)
+    shared_answers.find_digit_reader(digits, bank, seed=0, quick=True)
     printed = capsys.readouterr().out
-    assert "Training the digit reader, once: 1 epochs" in printed
+    assert "Training the reader, once: 1 epochs" in printed
     assert printed.count("accuracy:") == 1
-    shared_answers.find_reader(digits, bank, seed=0)
+    shared_answers.find_digit_reader(digits, bank, seed=0)
     assert "once: 6 epochs" in capsys.readouterr().out
 
 
 def test_damaged_or_unkept_reader_is_trained_anew(monkeypatch, capsys):
-    monkeypatch.setattr(shared_answers, "READER_EPOCHS", 1)
+    monkeypatch.setattr(shared_readers, "READER_EPOCHS", 1)
     digits = shared_drawings.draw_digits(40, seed=0)
     bank = shared_blocks.GlyphBank(*digits, seed=0)
-    shared_answers.find_reader(digits, bank, seed=0)
+    shared_answers.find_digit_reader(digits, bank, seed=0)
     (kept,) = shared_data.DATA_DIR.iterdir()
     kept.write_bytes(kept.read_bytes()[:1000])
-    shared_answers.find_reader(digits, bank, seed=0)
+    shared_answers.find_digit_reader(digits, bank, seed=0)
     printed = capsys.readouterr().out
     assert f"Warning: {kept}: is made anew" in printed
     np.savez(kept, np.zeros(3))  # whole, but of another model
-    shared_answers.find_reader(digits, bank, seed=0)
+    shared_answers.find_digit_reader(digits, bank, seed=0)
     assert f"Warning: {kept}: is made anew (holds another model.)" in capsys.readouterr().out
     kept.unlink()
     shared_data.DATA_DIR.rmdir()
     shared_data.DATA_DIR.write_text("a file where the folder should be")
-    shared_answers.find_reader(digits, bank, seed=0)
+    shared_answers.find_digit_reader(digits, bank, seed=0)
     assert "could not be kept" in capsys.readouterr().out
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared_codes import Codes, Mixture
+from shared_codes import Codes, Mixture, slerp
 
 MEAN, ROOT = np.array([5.0, -2.0, 0.5]), np.array([[3.0, 0, 0], [1.0, 0.5, 0], [0, 0, 0.1]])
 
@@ -89,3 +89,15 @@ def test_fewer_codes_than_dimensions(codes):
     ):
         assert drawn.shape == (3, 40)
         assert np.isfinite(list(few.place(drawn).values())).all()
+
+
+def test_slerp_stays_on_the_sphere_in_equal_angles():
+    rng = np.random.default_rng(0)
+    start, end = rng.standard_normal((2, 64))
+    start, end = start / np.linalg.norm(start), end / np.linalg.norm(end)
+    path = slerp(start, end, 9)
+    assert path.shape == (9, 64)
+    np.testing.assert_allclose(path[[0, -1]], [start, end], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(path, axis=1), 1, atol=1e-6)
+    cosines = np.sum(path[1:] * path[:-1], axis=1)
+    np.testing.assert_allclose(cosines, cosines[0], atol=1e-6)

@@ -120,18 +120,6 @@ def test_nothing_grows_over_200_steps(small):
     )  # one 64-picture batch of activations that stays behind a step would be 1,000
 
 
-def test_slerp_stays_on_the_sphere_in_equal_angles():
-    rng = np.random.default_rng(0)
-    start, end = rng.standard_normal((2, 64))
-    start, end = start / np.linalg.norm(start), end / np.linalg.norm(end)
-    path = script.slerp(start, end, 9)
-    assert path.shape == (9, 64)
-    np.testing.assert_allclose(path[[0, -1]], [start, end], atol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(path, axis=1), 1, atol=1e-6)
-    cosines = np.sum(path[1:] * path[:-1], axis=1)
-    np.testing.assert_allclose(cosines, cosines[0], atol=1e-6)
-
-
 @pytest.mark.parametrize("kind", ["BatchNormalization", "SpectralNormalization", "Dropout"])
 def test_discriminators_with_a_state_of_their_own_train(small, kind):
     """A copy may put them in; the generator's loss must leave their state to the discriminator's."""

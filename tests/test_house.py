@@ -19,9 +19,18 @@ from shared_settings import settings_in_name
 
 FLOORS = [  # of the shared files; each stands on those before it alone
     {"shared_start", "shared_files", "shared_drawings", "shared_figures"},
-    {"shared_data", "shared_blocks", "shared_checkpoints", "shared_training", "shared_command_line", "shared_settings"},
-    {"shared_run", "shared_distances", "shared_networks", "shared_factors"},
-    {"shared_answers", "shared_codes", "shared_traversals"},
+    {"shared_data", "shared_drums", "shared_blocks", "shared_checkpoints", "shared_training"}
+    | {"shared_command_line", "shared_settings"},
+    {
+        "shared_run",
+        "shared_distances",
+        "shared_networks",
+        "shared_factors",
+        "shared_readers",
+        "shared_sounds",
+        "shared_letters",
+    },
+    {"shared_answers", "shared_codes", "shared_traversals", "shared_bars"},
 ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import RNN_mnist_patches as script
 import shared_answers
+import shared_readers
 import shared_run
 from shared_files import read_history
 
@@ -123,7 +124,7 @@ def test_marginals_cost_their_entropy():
 
 
 def test_kept_labels_are_counted_for_each_start(monkeypatch):
-    monkeypatch.setattr(shared_answers, "read", lambda reader, digits: np.rint(255 * digits[:, 0, 0]))
+    monkeypatch.setattr(shared_readers, "read", lambda reader, digits: np.rint(255 * digits[:, 0, 0]))
 
     def drawn(*labels):
         return np.tile(np.array(labels)[:, None, None], (1, 28, 28))
@@ -137,7 +138,7 @@ def test_other_labels_are_those_that_are_read_surely(monkeypatch):
     minus = shared_answers.CHARACTERS.index("-")
     seen, sure = [1, 7, 7, 9, 2, minus], [0.99, 0.99, 0.95, 0.5, 0.99, 0.99]
     read = np.reshape(seen, (2, 3)), np.reshape(sure, (2, 3))
-    monkeypatch.setattr(shared_answers, "read_surely", lambda reader, digits: read)
+    monkeypatch.setattr(shared_readers, "read_surely", lambda reader, digits: read)
     # Of a 1, another label is 7, twice; of a 2, none: the 9 is unsure and the minus no digit.
     assert script.other_labels(np.zeros((2, 3, 28, 28)), np.array([1, 2]), None) == 0.5
 

@@ -1,0 +1,123 @@
+"""The drum bars of a run: split, read for their style, compared with others, and drawn as figures."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from shared_distances import nearest
+from shared_drums import CELLS, INSTRUMENTS, SPLITS
+from shared_figures import DPI
+from shared_training import Batches
+
+
+def f1(hits, others):
+    """Return the F1 score of hits against others, uint8 of one shape, over all cells; 1.0 if both have none."""
+    both = hits.sum(dtype=int) + others.sum(dtype=int)
+    return float(2 * np.sum(hits & others, dtype=int) / both) if both else 1.0
+
+
+class Corpus:
+    """The bars of a run, split by performance or at random, with what needs no network to be known of them.
+
+    Args:
+        bars: `shared_drums.Bars`.
+        by_performance: whether they are split as they are marked; else as many bars each are picked at random.
+        seed: of that.
+
+    Attributes:
+        rows: {split: row numbers}.
+        styles: names of all styles, sorted.
+        labels: int (count,), of the bars' styles.
+    """
+
+    def __init__(self, bars, by_performance, seed):
+        self.bars = bars
+        splits = bars.splits if by_performance else np.random.default_rng(seed).permutation(bars.splits)
+        self.rows = {name: np.flatnonzero(splits == name) for name in SPLITS}
+        self.styles, self.labels = np.unique(bars.styles, return_inverse=True)
+
+    def hits(self, split):
+        """Return a split's bars, uint8 (count, 16, 9)."""
+        return self.bars.hits[self.rows[split]]
+
+    def batches(self, split, batch_size):
+        """Return a split's `Batches` of float hits (batch, 144) and int styles (batch,)."""
+        hits = self.bars.hits.reshape(-1, CELLS)
+        return Batches((hits, self.labels), self.rows[split], batch_size, lambda x, y, rng: (x.astype(np.float32), y))
+
+    def read_styles(self, features):
+        """Return how many test bars' styles a linear reader (logistic regression) tells, of those of the test split.
+
+        Args:
+            features: float (count, n) of all bars; it learns from those that are not in the test split.
+        """
+        test = self.rows["test"]
+        learnt = np.concatenate([self.rows["train"], self.rows["validation"]])
+        reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+        reader.fit(features[learnt], self.labels[learnt])
+        return float(reader.score(features[test], self.labels[test]))
+
+    def known(self):
+        """Return what can be said without a network: a dict of numbers.
+
+        `copied_f1`, the F1 score of each test bar's nearest training bar; `copies`, the share of test bars that are a
+        training bar; `style_raw`, as by `read_styles` of the bars themselves; `style_majority`, of the commonest style.
+        """
+        train, test = self.hits("train"), self.hits("test")
+        rows, distances = nearest(test, train)
+        commonest = np.bincount(self.labels[self.rows["train"]]).argmax()
+        return {
+            "copied_f1": f1(train[rows], test),
+            "copies": float(np.mean(distances == 0)),
+            "style_raw": self.read_styles(self.bars.hits.reshape(-1, CELLS).astype(np.float32)),
+            "style_majority": float(np.mean(self.labels[self.rows["test"]] == commonest)),
+        }
+
+    def one_of_each_style(self, count, rng):
+        """Return row numbers of test bars: one of each style, the commonest first, then of any, `count` in all."""
+        rows = rng.permutation(self.rows["test"])
+        _, first, counts = np.unique(self.labels[rows], return_index=True, return_counts=True)
+        order = rows[first[np.argsort(-counts)]]
+        return np.concatenate([order, rows])[:count]
+
+
+def save_density(part, real, drawn):
+    """Write density.png: hits a bar of each instrument, in test bars and at each temperature {temperature: hits}."""
+    groups = {"test bars": real} | {f"temperature {temperature}": hits for temperature, hits in drawn.items()}
+    figure = Figure(figsize=(11, 4), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(groups)
+    for index, (name, hits) in enumerate(groups.items()):
+        density = hits.sum(axis=1, dtype=int).mean(axis=0)
+        axes.bar(
+            np.arange(len(INSTRUMENTS)) + index * width, density, width, label=f"{name} ({density.sum():.1f} in all)"
+        )
+    axes.set_xticks(np.arange(len(INSTRUMENTS)) + 0.4 - width / 2, INSTRUMENTS)
+    axes.set(title=part.title("hits a bar"), ylabel="hits a bar")
+    axes.legend()
+    figure.savefig(part.folder / "density.png")
+
+
+def save_map(part, codes, styles, shown=8):
+    """Write map.png: the first two principal directions of each level, test bars coloured by style.
+
+    Args:
+        part: of the `shared_run.Run`.
+        codes: z_high and z_low, float (count, dimensions) each.
+        styles: text (count,).
+        shown: styles that have a colour of their own, the commonest.
+    """
+    names, counts = np.unique(styles, return_counts=True)
+    figure = Figure(figsize=(12, 5.5), dpi=DPI, layout="constrained")
+    figure.suptitle(part.title("codes of test bars, by style"), fontsize=10)
+    for axes, level, z in zip(figure.subplots(1, 2), ("high", "low"), codes, strict=True):
+        places = PCA(2).fit_transform(z)
+        axes.scatter(*places.T, s=4, color="lightgrey", label="others")
+        for name in names[np.argsort(-counts)][:shown]:
+            axes.scatter(*places[styles == name].T, s=6, label=name)
+        axes.set(title=f"z_{level}", xlabel="first principal direction", ylabel="second")
+    axes.legend(fontsize=8, markerscale=3)
+    figure.savefig(part.folder / "map.png")

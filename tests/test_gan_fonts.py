@@ -1,0 +1,129 @@
+"""The GAN of letters: its losses, what is said of coverage and style, and the noise that is sought for a face."""
+
+import keras
+import numpy as np
+import pytest
+
+import GAN_fonts as script
+import shared_letters
+import shared_readers
+
+
+@pytest.fixture(scope="module")
+def masters():
+    return shared_letters.find_faces(None, limit=4)[1]
+
+
+def build(**options):
+    keras.utils.set_random_seed(0)
+    return script.GAN(script.build_generator(), script.build_discriminator(), 0, **options)
+
+
+def some_letters(masters, count=16):
+    labels = script.even_labels(count).astype(np.int32)
+    return shared_letters.Letters(masters).pick(labels, seed=0), labels
+
+
+@pytest.mark.parametrize("arm", list(script.ARMS))
+def test_a_step_moves_both_networks(tiny, masters, arm):
+    settings = {key: value for key, value in script.ARMS[arm].items() if key != "seeds"}
+    tiny("GAN_fonts")
+    model = build(**settings)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=False)
+    before = {weight.path: np.array(weight) for weight in model.trainable_variables}
+    model.fit(*some_letters(masters), epochs=2, verbose=0)
+    still = {weight.path for weight in model.trainable_variables if np.array_equal(weight, before[weight.path])}
+    of_labels = {path for path in before if "label_embedding" in path}
+    assert still == (set() if settings.get("labelled") else of_labels)
+
+
+def test_matching_compares_the_means_of_features(tiny, masters):
+    tiny("GAN_fonts")
+    letters, labels = some_letters(masters)
+    losses = {}
+    for matching in (False, True):
+        model = build(matching=matching)
+        made = {"pictures": keras.ops.full((16, 28, 28, 1), -1.0), "labels": script.one_hot(labels, False)}
+        model.compute_loss(letters, labels, y_pred=made)
+        losses[matching] = {tracker.name: float(tracker.result()) for tracker in model.trackers}
+    seen = [
+        np.asarray(model.discriminator([pictures, made["labels"]])["features"]).mean(axis=0)
+        for pictures in (script.scale(letters), made["pictures"])
+    ]
+    assert losses[True]["g_loss"] == pytest.approx(np.mean((seen[0] - seen[1]) ** 2), rel=1e-2)
+    assert losses[True]["d_loss"] == pytest.approx(losses[False]["d_loss"], rel=1e-4)
+
+
+def test_slopes_are_the_squared_length_of_the_gradient(tiny, monkeypatch, masters):
+    """With one layer the gradient is the kernel itself, everywhere."""
+    tiny("GAN_fonts")
+    model = build(penalty=True)
+    picture, label = keras.Input(script.SHAPE), keras.Input((26,))
+    logits = keras.layers.Dense(1)(keras.layers.Flatten()(picture)) + 0 * label[:, :1]
+    model.discriminator = keras.Model([picture, label], {"logits": logits})
+    kernel = np.asarray(model.discriminator.weights[0])
+    inputs = [keras.ops.zeros((4_000, *script.SHAPE)), keras.ops.zeros((4_000, 26))]
+    slopes = np.asarray(model.slopes(inputs, model.discriminator(inputs)["logits"]))
+    assert slopes.shape == (4_000, 1)
+    assert slopes.mean() == pytest.approx(np.sum(kernel**2), rel=0.1)
+    monkeypatch.setattr(script, "PENALTY", 10.0)
+    made = {"pictures": inputs[0], "labels": inputs[1]}
+    model.discriminator = script.build_discriminator()
+    letters, labels = some_letters(masters)
+    letters, labels = np.tile(letters, (250, 1, 1)), np.tile(labels, 250)
+    with_penalty = float(model.compute_loss(letters, labels, y_pred=made))
+    model.penalty = False
+    assert with_penalty > float(model.compute_loss(letters, labels, y_pred=made)) + 1e-3
+
+
+def test_coverage_of_known_letters():
+    even = script.coverage(np.arange(260) % 26)
+    assert even["letters_found"] == 26
+    assert even["letter_kl"] == pytest.approx(0, abs=1e-9)
+    assert even["rarest_letter"] == pytest.approx(1)
+    one = script.coverage(np.full(100, 7))
+    assert one["letters_found"] == 1
+    assert one["letter_kl"] == pytest.approx(np.log(26))
+    assert one["rarest_letter"] == 0
+    two = script.coverage(np.array([0] * 75 + [1] * 25))
+    assert two["letter_kl"] == pytest.approx(np.log(26) + 0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+
+
+def test_the_judge_says_what_the_reader_sees(monkeypatch, masters):
+    letters = shared_letters.Letters(masters)
+
+    def read_surely(reader, pictures):
+        labels = np.rint(pictures[:, 0, 0] * 255 / 8).astype(int)
+        return labels, np.full(len(labels), 0.5)
+
+    def draw(noise, labels):
+        assert noise.shape == (len(labels), script.LATENT_DIM)
+        return np.tile((8 * np.maximum(labels, 1)).astype(np.uint8)[:, None, None], (1, 28, 28))  # B for A
+
+    monkeypatch.setattr(shared_readers, "read_surely", read_surely)
+    for labelled in (True, False):
+        logs = {}
+        script.Judge(draw, labelled, None, letters, seed=0).on_epoch_end(0, logs)
+        assert logs["letters_found"] == 25
+        assert logs["confidence"] == 0.5
+        assert logs["diversity"] == pytest.approx(0, abs=1e-6)
+        assert logs.get("agreement") == (pytest.approx(961 / 1000) if labelled else None)
+
+
+def test_noise_is_found_again(monkeypatch):
+    monkeypatch.setattr(script, "FILTERS", 4)
+    monkeypatch.setattr(script, "SEARCH", script.SEARCH | {"prior": 0})  # an untrained network's contrast is low
+    keras.utils.set_random_seed(0)
+    generator = script.build_generator()
+    noise = script.noise_of(2, seed=5)
+    given = np.array([0, 17])
+    asked = np.tile(np.eye(26, dtype=np.float32)[given], (2, 1))
+    before = [np.array(weight) for weight in generator.weights]
+    letters = script.generate(generator, np.repeat(noise, 2, axis=0), asked).reshape(2, 2, 28, 28)
+    found = script.find_noise(generator, letters, given, seed=0)
+    assert found.shape == noise.shape
+    again = script.generate(generator, np.repeat(found, 2, axis=0), asked).reshape(letters.shape)
+    start = script.generate(generator, np.repeat(script.noise_of(2, 0), 2, axis=0), asked).reshape(letters.shape)
+    assert np.abs(again.astype(int) - letters).mean() < 0.3 * np.abs(start.astype(int) - letters).mean()
+    for weight, old in zip(generator.weights, before, strict=True):
+        np.testing.assert_array_equal(np.array(weight), old)
