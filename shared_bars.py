@@ -49,10 +49,10 @@ class Corpus:
         return Batches((hits, self.labels), self.rows[split], batch_size, lambda x, y, rng: (x.astype(np.float32), y))
 
     def read_styles(self, features):
-        """Return how many test bars' styles a linear reader (logistic regression) tells, of those of the test split.
+        """Return the share of test bars whose style a linear reader (logistic regression) tells.
 
         Args:
-            features: float (count, n) of all bars; it learns from those that are not in the test split.
+            features: float (count, n) of all bars; it learns from those for training and validation.
         """
         test = self.rows["test"]
         learnt = np.concatenate([self.rows["train"], self.rows["validation"]])
@@ -77,11 +77,11 @@ class Corpus:
         }
 
     def one_of_each_style(self, count, rng):
-        """Return row numbers of test bars: one of each style, the commonest first, then of any, `count` in all."""
+        """Return row numbers of `count` test bars: one of each style, the commonest first, then of any."""
         rows = rng.permutation(self.rows["test"])
         _, first, counts = np.unique(self.labels[rows], return_index=True, return_counts=True)
-        order = rows[first[np.argsort(-counts)]]
-        return np.concatenate([order, rows])[:count]
+        first = first[np.argsort(-counts)]
+        return np.concatenate([rows[first], np.delete(rows, first)])[:count]
 
 
 def save_density(part, real, drawn):

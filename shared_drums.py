@@ -29,7 +29,8 @@ CHANNEL = 9  # of drums, counted from 0
 TEMPO = 120  # quarter notes a minute, where a file names none
 VELOCITY = 90  # of a hit, 1 to 127, where nobody has played it
 SPLITS = ("train", "validation", "test")
-RULES = {  # style: tempo, and for each instrument the chance of a hit in each sixteenth, from 0 to 9 tenths, x always
+SMALLEST = 8  # bars in a split
+RULES = {  # style: tempo, and for each instrument the chance of a hit in each sixteenth, from 0 to 9 tenths; x is 1
     "rock": (120, {"kick": "x.1...2.x.4...1.", "snare": "....x..1....x..2", "closed hi-hat": "x.x.x.x.x.x.x.x."}),
     "dance": (128, {"kick": "x...x...x...x...", "snare": "....8.......x..1", "open hi-hat": "..x...x...x...x."}),
     "hiphop": (92, {"kick": "x..4..3...x.5...", "snare": "....x..3.1..x...", "closed hi-hat": "x.x3x.x.x.x3x.x4"}),
@@ -52,11 +53,11 @@ RULES = {  # style: tempo, and for each instrument the chance of a hit in each s
         },
     ),
 }
-FILL = {
-    "snare": "x.xx............",
-    "high tom": "....x.xx........",
-    "mid tom": "........xx.5....",
-    "low tom": "............x.x5",
+FILL = {  # of which the second half is played
+    "snare": "........x.x.....",
+    "high tom": "..........xx....",
+    "mid tom": "............xx5.",
+    "low tom": "..............xx",
 }
 SWING = 0.33  # steps, by which the last sixteenth of each beat is late in jazz and hip-hop
 MADE = 40, 16  # performances of each style, and bars in one
@@ -101,14 +102,16 @@ def find_bars(data, limit, seed):
         data: folder of MIDI files, searched with all folders below it. A file `info.csv` in it, as the Groove MIDI
             Dataset has it, tells styles, tempos and splits; else a file's folder is its style, and a tenth of the files
             each is held out for validation and for the test. None makes bars by rules.
-        limit: largest number of bars; whole performances are taken, the order following from the seed.
+        limit: number of bars from which on no more performances are taken, of which the seed decides; each split has
+            its share of them.
         seed: of made bars, order and splits.
 
     Returns:
         `Bars`, and a short text for titles and settings.
 
     Raises:
-        InputError: no such folder, or no MIDI file with drums in 4/4 in it; fewer than three performances.
+        InputError: no such folder, or fewer than three MIDI files with drums in 4/4 in it; a split with fewer than
+            SMALLEST bars, or all bars of one style.
     """
     if data is None:
         parts, where = make_performances(seed), f"by rules ({STAND_IN})"
@@ -121,23 +124,35 @@ def find_bars(data, limit, seed):
     if len(parts) < len(SPLITS):
         raise InputError(f"{data}: holds {len(parts)} MIDI files with drums in 4/4; at least 3 are needed.")
     order = np.random.default_rng(seed).permutation(len(parts))
-    if not all(part.splits[0] for part in parts):
-        for place, index in enumerate(order):
-            parts[index].splits[:] = SPLITS[{0: 1, 1: 2}.get(place % 10, 0)] if len(parts) > 2 else SPLITS[place]
-    kept, count = [], 0
-    for index in order:
-        if count < limit:
-            kept.append(index)
-            count += len(parts[index])
-    parts = [parts[index] for index in sorted(kept)]
+    for place, index in enumerate(order):
+        if not parts[index].splits[0]:
+            parts[index].splits[:] = {0: "validation", 1: "test"}.get(place % 10, "train")
+    order = spread_splits(order, [part.splits[0] for part in parts])
+    before = np.cumsum([0] + [len(parts[index]) for index in order[:-1]])  # bars of those that come first
+    parts = [parts[index] for index in np.sort(order[before < limit])]
     bars = Bars(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Bars)))
-    bars = bars.take(slice(limit))
+    counts = {split: int(np.sum(bars.splits == split)) for split in SPLITS}
     source = f"{len(bars):,} bars {where}"
-    print(
-        f"Data: {source}, {len(parts):,} performances; "
-        + ", ".join(f"{np.sum(bars.splits == s):,} to {s}" for s in SPLITS)
-    )
+    print(f"Data: {source}, " + ", ".join(f"{count:,} for {split}" for split, count in counts.items()) + ".")
+    if min(counts.values()) < SMALLEST:
+        raise InputError(f"{source}: a split has fewer than {SMALLEST} of them; more files or a higher --limit help.")
+    if len(set(bars.styles[bars.splits == "train"])) < 2:
+        raise InputError(f"{source}: all are of one style; folders, or an info.csv, tell the styles.")
     return bars, source
+
+
+def spread_splits(order, splits):
+    """Return the rows `order`, int (count,), moved so that those of each split come evenly spread: int (count,).
+
+    Args:
+        order: row numbers.
+        splits: the split of each row.
+    """
+    places = np.empty(len(order))
+    for split in SPLITS:
+        rows = np.flatnonzero([splits[index] == split for index in order])
+        places[rows] = (np.arange(len(rows)) + 0.5) / max(len(rows), 1)
+    return order[np.argsort(places, kind="stable")]
 
 
 def read_folder(folder):
@@ -147,12 +162,14 @@ def read_folder(folder):
     parts, skipped = [], {}
     for path in paths:
         name = path.relative_to(folder).as_posix()
-        row = info.get(name, {})
         try:
+            if info and name not in info:
+                raise InputError("are not in info.csv")
             notes, tempo = read_notes(path)
         except InputError as error:
             skipped.setdefault(str(error), []).append(name)
             continue
+        row = info.get(name, {})
         style = row.get("style", path.parent.name).split("/")[0]
         parts.append(to_bars(notes, style, name, row.get("split", ""), float(row.get("bpm") or tempo)))
     for reason, names in skipped.items():
@@ -191,6 +208,8 @@ def read_notes(path):
     """
     try:
         file = mido.MidiFile(path, clip=True)
+        if file.ticks_per_beat <= 0:
+            raise ValueError("counts frames of film, not beats")
         time, notes, tempos, signatures = 0, [], [], []
         for message in mido.merge_tracks(file.tracks):
             time += message.time
@@ -243,7 +262,7 @@ def to_bars(notes, style, performance, split, tempo):
 def make_performances(seed):
     """Return performances that are made by RULES, as a list of `Bars`; every eighth bar ends in a fill.
 
-    Each has its own density: a tenth of its chances is added or taken away.
+    Each has its own density: its chances are multiplied by a number from 0.9 to 1.1.
     """
     rng = np.random.default_rng(seed)
     names, parts = list(INSTRUMENTS), []
@@ -265,7 +284,5 @@ def to_chances(rules):
     """Return the chance of a hit, float (16, 9), that texts of sixteen characters stand for."""
     chances = np.zeros((STEPS, len(INSTRUMENTS)))
     for name, text in rules.items():
-        chances[:, list(INSTRUMENTS).index(name)] = [
-            {".": 0, "x": 1}.get(sign, 0) or int("0" + sign.strip(".x")) / 10 for sign in text
-        ]
+        chances[:, list(INSTRUMENTS).index(name)] = [".123456789x".index(sign) / 10 for sign in text]
     return chances

@@ -59,7 +59,7 @@ def find_faces(data, limit):
         shown = ", ".join(skipped[:3]) + (", ..." if len(skipped) > 3 else "")
         print(f"Warning: {len(skipped):,} font files are damaged or lack letters and are skipped: {shown}")
     if len(faces) < 2:
-        raise InputError(f"{where}: holds {len(faces)} font files (.ttf, .otf) with all letters A to Z; 2 are needed.")
+        raise InputError(f"{where}: {len(faces)} faces with all letters A to Z (.ttf, .otf, --limit); 2 are needed.")
     source = f"{len(faces):,} faces of {where}"
     print(f"Data: {source}: {', '.join(list(faces)[:5])}{', ...' if len(faces) > 5 else ''}.")
     return list(faces), np.stack(list(faces.values())), source
@@ -97,11 +97,12 @@ def draw_letter(font, letter, capital):
         letter: one character.
         capital: height of the face's capitals, in pixels.
     """
-    picture = Image.new("L", (MASTER, MASTER))
-    place = (MASTER / 2, (MASTER + capital) / 2)
+    picture = Image.new("L", (3 * MASTER, MASTER))  # wide, since ink can lie far from where a font says
+    place = (3 * MASTER / 2, (MASTER + capital) / 2)
     ImageDraw.Draw(picture).text(place, letter, fill=255, font=font, anchor="ms")
     columns = np.flatnonzero(np.asarray(picture).any(axis=0))
-    return np.roll(picture, (MASTER - 1 - columns[0] - columns[-1]) // 2, axis=1)
+    left = (columns[0] + columns[-1] + 1 - MASTER) // 2
+    return np.asarray(picture)[:, left : left + MASTER]
 
 
 def bend(masters, rng):
@@ -171,7 +172,7 @@ def face_distances(alphabets, faces, letters):
 def style_kept(alphabets, faces, near):
     """Return the share of alphabets with one style: the face nearest in A to M is among the `near` nearest in N to Z.
 
-    By chance it is `near` divided by the number of faces.
+    By chance it is `near` divided by the number of faces, and with no more faces than that always 1.
     """
     first, second = (face_distances(alphabets, faces, half) for half in np.split(np.arange(len(LETTERS)), 2))
     distance = np.take_along_axis(second, first.argmin(axis=1)[:, None], axis=1)

@@ -54,7 +54,9 @@ def find_reader(batches, classes, seed, epochs, *settings):
         settings: plain values by which the batches' transform can change.
     """
     reader = build_reader(classes, seed)
-    name = digest(fingerprint(*batches.arrays), reader.get_config(), seed, epochs, batches.batch_size, *settings)
+    name = digest(
+        fingerprint(*batches.arrays, batches.rows), reader.get_config(), seed, epochs, batches.batch_size, *settings
+    )
     path = shared_data.DATA_DIR / f"reader_{name}.npz"
     one_process = device_layout()[1] == 1  # another process might not have it, and must not train it alone
     if one_process and path.exists():
@@ -63,7 +65,9 @@ def find_reader(batches, classes, seed, epochs, *settings):
             return reader
         except InputError as error:
             print(f"Warning: {path}: is made anew ({error})")
-    print(f"Training the reader, once: {epochs} epochs of {len(batches)} steps, each epoch of 20 s at most.")
+    print(
+        f"Training the reader, once: {epochs} epochs of {len(batches)} steps, each epoch of 10 to 20 s on all of MNIST."
+    )
     train_reader(reader, batches, seed, epochs)
     try:
         make_folder(path.parent)

@@ -163,7 +163,9 @@ class Run:
             print("It was done before.")
         return done
 
-    def fit(self, model, batches, *, epochs, validation_data=None, save_samples=None, callbacks=(), best=None):
+    def fit(
+        self, model, batches, *, epochs, validation_data=None, save_samples=None, callbacks=(), best=None, seed=None
+    ):
         """Train a built and compiled model as `Model.fit` does, after its last whole epoch if it was cut off.
 
         Everything random in an epoch follows from seed and epoch. Each epoch leaves a checkpoint, a row in
@@ -179,6 +181,7 @@ class Run:
             callbacks: more callbacks, whose counters, such as a patience used up, are kept in the checkpoint.
             best: metric by whose smallest value the best epoch is chosen, whose weights the model has in the end, such
                 as "val_loss"; None leaves it those of the last one.
+            seed: of all that is random in training; None takes the run's.
 
         Returns:
             The history as {column: list of float}; its "epoch" counts from 1.
@@ -189,7 +192,8 @@ class Run:
         checkpoint = Checkpoint(self.folder, model, callbacks, best)
         for folder in (self.folder, self.whole):  # a run that goes on, or a part of which does, has no results
             (folder / "results.json").unlink(missing_ok=True)
-        callbacks = [SeedEachEpoch(self.args.seed, batches), StopAtNaN(), *callbacks, Stopwatch()]
+        seed = self.args.seed if seed is None else seed
+        callbacks = [SeedEachEpoch(seed, batches), StopAtNaN(), *callbacks, Stopwatch()]
         if save_samples is not None:
             make_folder(self.folder / "samples")
             callbacks.append(Samples(save_samples))

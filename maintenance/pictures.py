@@ -14,7 +14,7 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     VAE_tweak_{unchanged,beta1,beta0,latent2}, GAN_tweak_{unchanged,filters32,momentum}
                                 the tweaks, by their commands in assets/results.csv
     comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
-    RNN_mnist_patches, VAE_mnist_traversal, CGAN_mnist    those of the scripts' names
+    RNN_mnist_patches, VAE_mnist_traversal, CGAN_mnist, GAN_fonts, HVAE_drums    those of the scripts' names
     CAE_filter128_latent512     of cats, with --beside the runs of VAE_filter64_latent128 and GAN_filter128_latent256
 """
 
@@ -62,6 +62,18 @@ COPIES = {  # asset: file of a run
     "CGAN_beside.png": "CGAN_mnist/beside.png",
     "CGAN_sweep.png": "CGAN_mnist/labels/sweep.png",
     "CGAN_curves.png": "CGAN_mnist/labels/curves.png",
+    "GAN_fonts.png": "GAN_fonts/labels_0/styles.png",
+    "fonts_coverage.png": "GAN_fonts/coverage.png",
+    "fonts_arms.png": "GAN_fonts/arms.png",
+    "fonts_carried.png": "GAN_fonts/labels_0/carried.png",
+    "fonts_interpolation.png": "GAN_fonts/penalty_0/interpolation.png",
+    "HVAE_drums.png": "HVAE_drums/linear/temperatures.png",
+    "drums_density.png": "HVAE_drums/linear/density.png",
+    "drums_interpolation.png": "HVAE_drums/linear/interpolation.png",
+    "drums_map.png": "HVAE_drums/linear/map.png",
+    "drums_swaps.png": "HVAE_drums/linear/swaps.png",
+    "drums_samples.wav": "HVAE_drums/linear/sounds/samples_temperature_1_grid.wav",
+    "drums_swaps.mid": "HVAE_drums/linear/sounds/swaps_grid.mid",
     "A2_RNNs_text2image.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/samples.png",
     "text2image_curves.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/curves.png",
 }

@@ -61,7 +61,7 @@ def test_hits_go_to_the_nearest_step_and_empty_bars_are_left_out():
 def test_a_folder_s_files_are_read_and_the_others_named(tmp_path, capsys):
     for name in ("rock/a.mid", "rock/b.mid", "jazz/c.MID", "jazz/d.midi"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        shared_sounds.write_midi(tmp_path / name, some_notes(), 90)
+        shared_sounds.write_midi(tmp_path / name, some_notes(bars=8), 90)
     write_file(tmp_path / "x/piano.mid", hit(36, channel=0))
     write_file(tmp_path / "x/unknown.mid", hit(80))
     write_file(tmp_path / "x/waltz.mid", mido.MetaMessage("time_signature", numerator=3, denominator=4), hit(36))
@@ -69,7 +69,7 @@ def test_a_folder_s_files_are_read_and_the_others_named(tmp_path, capsys):
     (tmp_path / "x/damaged.mid").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "x/text.mid").write_text("no MIDI")
     bars, source = shared_drums.find_bars(str(tmp_path), 1_000, seed=0)
-    assert source == f"8 bars of {tmp_path.name}"
+    assert source == f"32 bars of {tmp_path.name}"
     assert sorted(set(bars.styles)) == ["jazz", "rock"]
     assert bars.tempos == pytest.approx(90, abs=0.01)
     printed = capsys.readouterr().out
@@ -78,25 +78,51 @@ def test_a_folder_s_files_are_read_and_the_others_named(tmp_path, capsys):
     assert "1 MIDI files are not in 4/4 and are skipped: x/waltz.mid" in printed
 
 
-def test_info_tells_style_split_and_tempo(tmp_path):
+def write_info(folder, splits, bars=8):
+    """Write a performance of `bars` bars for each split, of two styles, and the `info.csv` that says so."""
     lines = ["style,bpm,midi_filename,split"]
-    for index, split in enumerate(shared_drums.SPLITS):
-        shared_sounds.write_midi(tmp_path / f"{index}.mid", some_notes(index + 1), 90)
-        lines.append(f"funk/groove{index},{100 + index},{index}.mid,{split}")
-    info = tmp_path / "info.csv"
-    info.write_text("\n".join(lines))
+    for index, split in enumerate(splits):
+        shared_sounds.write_midi(folder / f"{index}.mid", some_notes(bars), 90)
+        lines.append(f"{('funk', 'rock')[index % 2]}/groove{index},{100 + index},{index}.mid,{split}")
+    (folder / "info.csv").write_text("\n".join(lines))
+    return lines
+
+
+def test_info_tells_style_split_and_tempo(tmp_path, capsys):
+    lines = write_info(tmp_path, ["train", "train", "validation", "test"])
+    shared_sounds.write_midi(tmp_path / "stray.mid", some_notes(), 90)
     bars, _ = shared_drums.find_bars(str(tmp_path), 1_000, seed=0)
-    assert set(bars.styles) == {"funk"}
-    assert {name: int(np.sum(bars.splits == name)) for name in shared_drums.SPLITS} == {
-        "train": 1,
-        "validation": 2,
-        "test": 3,
-    }
-    assert sorted(set(bars.tempos)) == [100, 101, 102]
+    assert "1 MIDI files are not in info.csv and are skipped: stray.mid" in capsys.readouterr().out
+    assert set(bars.styles) == {"funk", "rock"}
+    assert [int(np.sum(bars.splits == name)) for name in shared_drums.SPLITS] == [16, 8, 8]
+    assert sorted(set(bars.tempos)) == [100, 101, 102, 103]
     for whole, damaged in (("midi_filename", "file"), ("102", "fast"), ("102", "0"), ("train", "trial")):
-        info.write_text("\n".join(lines).replace(whole, damaged))
+        (tmp_path / "info.csv").write_text("\n".join(lines).replace(whole, damaged))
         with pytest.raises(shared_files.InputError, match="is damaged"):
             shared_drums.find_bars(str(tmp_path), 1_000, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("splits", "limit", "words"),
+    [
+        (["train", "train", "validation", "validation"], 100, "a split has fewer than 8"),
+        (["train", "train", "validation", "test"], 8, "a split has fewer than 8"),
+        (["train", "validation", "train", "test"], 100, "all are of one style"),
+    ],
+)
+def test_bars_that_cannot_be_learnt_from_are_one_line(tmp_path, splits, limit, words):
+    write_info(tmp_path, splits)
+    with pytest.raises(shared_files.InputError, match=words):
+        shared_drums.find_bars(str(tmp_path), limit, seed=0)
+
+
+def test_time_in_frames_of_film_is_named(tmp_path, capsys):
+    write_info(tmp_path, ["train", "train", "validation", "test", "test"])
+    film = bytearray((tmp_path / "4.mid").read_bytes())
+    film[12:14] = bytes([0xE8, 40])  # 24 frames a second, in 40 parts
+    (tmp_path / "4.mid").write_bytes(film)
+    shared_drums.find_bars(str(tmp_path), 1_000, seed=0)
+    assert "1 MIDI files are damaged and are skipped: 4.mid" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["nothing", "piano"])
@@ -131,7 +157,10 @@ def test_splits_are_of_whole_performances():
     counts = [sum(splits == {name} for splits in by_performance.values()) for name in shared_drums.SPLITS]
     assert counts == [160, 20, 20]
     few, _ = shared_drums.find_bars(None, 100, seed=0)
-    assert len(few) == 100
+    assert 100 <= len(few) < 100 + shared_drums.MADE[1]
+    assert set(few.splits) == {*shared_drums.SPLITS}
+    toms = bars.hits[:, :, list(INSTRUMENTS).index("low tom") :][:, :, :3]
+    assert (toms.sum(axis=(0, 1)) > 100).all(), "fills"
 
 
 def test_what_is_written_as_midi_is_read_again(tmp_path):

@@ -54,7 +54,7 @@ def test_matching_compares_the_means_of_features(tiny, masters):
     assert losses[True]["d_loss"] == pytest.approx(losses[False]["d_loss"], rel=1e-4)
 
 
-def test_slopes_are_the_squared_length_of_the_gradient(tiny, monkeypatch, masters):
+def test_the_penalty_is_the_squared_length_of_the_gradient(tiny, masters):
     """With one layer the gradient is the kernel itself, everywhere."""
     tiny("GAN_fonts")
     model = build(penalty=True)
@@ -63,17 +63,17 @@ def test_slopes_are_the_squared_length_of_the_gradient(tiny, monkeypatch, master
     model.discriminator = keras.Model([picture, label], {"logits": logits})
     kernel = np.asarray(model.discriminator.weights[0])
     inputs = [keras.ops.zeros((4_000, *script.SHAPE)), keras.ops.zeros((4_000, 26))]
-    slopes = np.asarray(model.slopes(inputs, model.discriminator(inputs)["logits"]))
-    assert slopes.shape == (4_000, 1)
-    assert slopes.mean() == pytest.approx(np.sum(kernel**2), rel=0.1)
-    monkeypatch.setattr(script, "PENALTY", 10.0)
-    made = {"pictures": inputs[0], "labels": inputs[1]}
-    model.discriminator = script.build_discriminator()
+    norms = np.asarray(model.squared_gradient_norms(inputs, model.discriminator(inputs)["logits"]))
+    assert norms.shape == (4_000, 1)
+    assert norms.mean() == pytest.approx(np.sum(kernel**2), rel=0.1)
     letters, labels = some_letters(masters)
     letters, labels = np.tile(letters, (250, 1, 1)), np.tile(labels, 250)
-    with_penalty = float(model.compute_loss(letters, labels, y_pred=made))
+    model.discriminator = keras.Model([picture, label], {"logits": logits, "features": logits})
+    with_penalty = float(model.compute_loss(letters, labels, y_pred={"pictures": inputs[0], "labels": inputs[1]}))
     model.penalty = False
-    assert with_penalty > float(model.compute_loss(letters, labels, y_pred=made)) + 1e-3
+    without = float(model.compute_loss(letters, labels, y_pred={"pictures": inputs[0], "labels": inputs[1]}))
+    both = 2 * np.sum(kernel**2)  # of real letters and of generated ones
+    assert with_penalty - without == pytest.approx(script.PENALTY / 2 * both, rel=0.1)
 
 
 def test_coverage_of_known_letters():

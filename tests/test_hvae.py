@@ -55,10 +55,21 @@ def test_beta_rises_in_a_line_in_cycles_or_not_at_all():
     assert shares("none", [0, 1, 50]) == [1, 1, 1]
 
 
+def test_beta_rises_while_the_model_learns(tiny, corpus):
+    tiny("HVAE_drums")
+    model = build()
+    hits, styles = corpus.batches("train", 64)[0]
+    history = model.fit(hits, styles, batch_size=8, epochs=3, validation_data=(hits, styles), verbose=0).history
+    assert history["beta"] == sorted(history["beta"])
+    steps = 8 * 3
+    assert float(model.step) == steps, "validation counts no step"
+    assert history["val_beta"][-1] == pytest.approx(script.BETA * steps / 10 / script.WARM_UP, rel=1e-4)
+
+
 def loss_of(model, corpus):
     hits, styles = corpus.batches("test", 16)[0]
     model.steps_per_epoch = 1
-    model.optimizer.iterations.assign(1_000)  # beta has risen
+    model.step.assign(1_000)  # beta has risen
     made = model(hits)
     loss = float(model.compute_loss(hits, styles, y_pred=made))
     return loss, {key: np.asarray(value) for key, value in made.items()}, np.asarray(hits), styles
@@ -163,7 +174,7 @@ def test_a_level_that_says_nothing_is_named(tiny, corpus, capsys):
 
 def test_one_of_each_style_comes_first(corpus):
     rows = corpus.one_of_each_style(8, np.random.default_rng(0))
-    assert len(rows) == 8
+    assert len(rows) == len(set(rows)) == 8
     there = len(set(corpus.bars.styles[corpus.rows["test"]]))
     assert len(set(corpus.bars.styles[rows[:there]])) == there
     assert set(rows) <= set(corpus.rows["test"])
