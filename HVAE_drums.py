@@ -66,6 +66,7 @@ CELL = 4  # pixels of a cell in a figure
 TABLE = ("f1", "val_kl_high", "val_kl_low", "active_high", "active_low", "style_high", "style_low", "density_gap")
 LOOKS = ("arms", "TABLE", "ACTIVE", "EMPTY", "TEMPERATURES", "SAMPLES", "SWAPPED", "COLUMNS", "CELL", "LOOKS")
 TINY = {"UNITS": 8, "PRIOR_UNITS": 4, "LIMIT": 400, "SAMPLES": 20, "SWAPPED": 20, "EPOCHS": 1}
+TINY |= {"ARMS": {"linear": {}}}
 
 
 def build_network(name, inputs, outputs, units):
