@@ -53,7 +53,8 @@ SURE = 0.9  # probability from which on a reading counts as a plausible label
 SAMPLES = 40
 COLUMNS = 12  # digits in a row of completions.png and heads.png
 LOOKS = ("HEADS", "heads", "COMPLETED", "GIVEN", "CHOICES", "CHOSEN", "SURE", "COLUMNS", "LOOKS")  # may change
-TINY = {"UNITS": 16, "LIMIT": 60, "TESTED": 20, "COMPLETED": 6, "CHOICES": 3, "CHOSEN": 2, "EPOCHS": 1}  # for the tests
+TINY = {"HEADS": ("independent", "mixture"), "UNITS": 16, "LIMIT": 60, "TESTED": 20, "COMPLETED": 6}  # for the tests
+TINY |= {"CHOICES": 3, "CHOSEN": 2, "EPOCHS": 1}
 
 SIDE = 7  # pixels of a patch, in height and width
 ROW = 4  # patches

@@ -112,7 +112,9 @@ def test_the_judge_says_what_the_reader_sees(monkeypatch, masters):
 
 def test_noise_is_found_again(monkeypatch):
     monkeypatch.setattr(script, "FILTERS", 4)
-    monkeypatch.setattr(script, "SEARCH", script.SEARCH | {"prior": 0})  # an untrained network's contrast is low
+    monkeypatch.setattr(
+        script, "SEARCH", script.SEARCH | {"epochs": 100, "prior": 0}
+    )  # an untrained network's contrast is low
     keras.utils.set_random_seed(0)
     generator = script.build_generator()
     noise = script.noise_of(2, seed=5)
