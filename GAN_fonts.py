@@ -414,6 +414,25 @@ def save_coverage(run, arms):
     figure.savefig(run.folder / "coverage.png")
 
 
+def save_arms(run, parts, letters, results):
+    """Write arms.png: real letters, and two rows of what each generator draws from the same noise.
+
+    Args:
+        run: the `shared_run.Run`.
+        parts: {name of a part: its settings and its seed}.
+        letters: `Letters` that they were trained with.
+        results: {metric, with the part's name before it: number}.
+    """
+    noise, asked = noise_of(2 * COLUMNS, run.args.seed), even_labels(2 * COLUMNS)
+    pictures = {"letters of the training faces": letters.pick(even_labels(ROWS * COLUMNS), run.args.seed)}
+    for name, (arm, _) in parts.items():
+        generator = keras.saving.load_model(run.folder / name / "generator.keras", compile=False)
+        seen = ops.convert_to_numpy(one_hot(asked, arm.get("labelled", False)))
+        found, kl = (results[f"{name}_{metric}"] for metric in ("letters_found", "letter_kl"))
+        pictures[f"{name}: {found:.0f} letters, KL {kl:.3f} nats"] = generate(generator, noise, seen)
+    run.save_rows("arms.png", pictures, COLUMNS)
+
+
 def judge_reader(reader, unseen, seed):
     """Return what the letter reader makes of letters of unseen faces, and of what is no letter: a dict of numbers.
 
@@ -455,23 +474,8 @@ def main(argv=None):
     for index, (name, (arm, seed)) in enumerate(parts.items(), start=1):
         numbers = run_part(run, name, f"{index} of {len(parts)}", arm, seed, letters, reader)
         results |= {f"{name}_{metric}": value for metric, value in numbers.items()}
-    histories = {
-        arm: [
-            shared_files.read_history(run.folder / f"{arm}_{seed}" / "history.csv")
-            for seed in range(ARMS[arm]["seeds"])
-        ]
-        for arm in args.arms
-    }
-    save_coverage(run, histories)
-    noise = noise_of(ROWS * COLUMNS, args.seed)
-    pictures = {"letters of the training faces": letters[0].pick(even_labels(len(noise)), args.seed)}
-    for name, (arm, _) in parts.items():
-        generator = keras.saving.load_model(run.folder / name / "generator.keras", compile=False)
-        asked = ops.convert_to_numpy(one_hot(even_labels(len(noise)), arm.get("labelled", False)))
-        found = "{letters_found:.0f} letters, KL {letter_kl:.3f} nats"
-        numbers = {key: results[f"{name}_{key}"] for key in ("letters_found", "letter_kl")}
-        pictures[f"{name}: {found.format(**numbers)}"] = generate(generator, noise[: 2 * COLUMNS], asked[: 2 * COLUMNS])
-    run.save_rows("arms.png", pictures, COLUMNS)
+    save_coverage(run, args.arms)
+    save_arms(run, parts, letters[0], results)
     run.save_results(results)
     return results
 
