@@ -443,13 +443,13 @@ def judge_reader(reader, unseen, seed):
     letters = unseen.pick(labels, seed)
     halves = letters // 2 + np.roll(letters, 1, axis=0) // 2  # of two that differ
     noise = np.random.default_rng(seed).integers(0, 256, letters.shape, np.uint8)
-    sure = [
-        float(shared_readers.read_surely(reader, shared_figures.to_unit(each))[1].mean())
-        for each in (letters, halves, noise)
-    ]
+    seen = {
+        name: shared_readers.read_surely(reader, shared_figures.to_unit(pictures))
+        for name, pictures in (("real", letters), ("mixed", halves), ("noise", noise))
+    }
     return {
-        "reader_accuracy": shared_readers.reader_accuracy(reader, (letters, labels)),
-        **dict(zip(("confidence_real", "confidence_mixed", "confidence_noise"), sure, strict=True)),
+        "reader_accuracy": float(np.mean(seen["real"][0] == labels)),
+        **{f"confidence_{name}": float(sure.mean()) for name, (_, sure) in seen.items()},
     }
 
 

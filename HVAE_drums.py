@@ -294,20 +294,21 @@ def judge(model, corpus, seed):
     `hits_real` and `hits_drawn`, hits in a test bar, and in one drawn at temperature 1; `density_gap`, the sum over
     instruments of how much these differ, as a share of `hits_real`.
     """
-    logits = model.decode(*model.encode(corpus.hits("validation")))
-    thresholds = np.linspace(-2, 2, 41)
-    scores = [f1(to_hits(logits, 0, each, None), corpus.hits("validation")) for each in thresholds]
-    threshold = float(thresholds[int(np.argmax(scores))])
     codes = model.encode(corpus.bars.hits)
+    logits = model.decode(*codes)
+
+    def score(split, threshold):
+        return f1(to_hits(logits[corpus.rows[split]], 0, threshold, None), corpus.hits(split))
+
+    thresholds = np.linspace(-2, 2, 41)
+    threshold = float(max(thresholds, key=lambda each: score("validation", each)))
     rng = np.random.default_rng(seed)
     drawn = to_hits(model.draw(SAMPLES, rng), 1, threshold, rng).mean(axis=0).sum(axis=0)
     real = corpus.hits("test").mean(axis=0).sum(axis=0)
     return {
         "threshold": threshold,
-        **{
-            key: f1(to_hits(model.decode(*model.encode(hits)), 0, threshold, None), hits)
-            for key, hits in (("f1", corpus.hits("test")), ("f1_train", corpus.hits("train")))
-        },
+        "f1": score("test", threshold),
+        "f1_train": score("train", threshold),
         "style_high": corpus.read_styles(codes[0]),
         "style_low": corpus.read_styles(codes[1]),
         "hits_real": float(real.sum()),

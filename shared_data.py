@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from shared_drawings import STAND_IN, cv2, draw_digits, draw_faces  # OpenCV as it is set up there
-from shared_files import InputError, digest, written_whole
+from shared_files import InputError, digest, first_of, written_whole
 
 PICTURES_FLAG = ("--data", "folder of pictures or .npy file (data/celeba/, else drawn faces)")
 DIGITS_FLAG = ("--mnist", "MNIST as .npz file (keras.datasets, else drawn digits)")
@@ -224,7 +224,7 @@ def convert(path, items, read, size, centre_crop=True):
     if not readable.any():
         raise InputError(f"{path}: none of its {len(items):,} pictures can be read.")
     if len(skipped):
-        names = ", ".join(str(items[index]) for index in skipped[:3]) + (", ..." if len(skipped) > 3 else "")
+        names = first_of([items[index] for index in skipped])
         print(f"Warning: {len(skipped):,} unreadable pictures are skipped: {names}")
         images = images[readable]
     return images

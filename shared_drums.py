@@ -2,13 +2,12 @@
 
 import csv
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import mido
 import numpy as np
 
 from shared_drawings import STAND_IN
-from shared_files import InputError
+from shared_files import InputError, find_folder, first_of
 
 DRUMS_FLAG = ("--data", "folder of MIDI files (bars made by rules)")
 STEPS = 16  # of a bar in 4/4: sixteenth notes
@@ -117,9 +116,7 @@ def find_bars(data, limit, seed):
         parts, where = make_performances(seed), f"by rules ({STAND_IN})"
         print("There is no --data: bars are made by rules, in five styles.")
     else:
-        folder = Path(data).expanduser()
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder.")
+        folder = find_folder(data)
         parts, where = read_folder(folder), f"of {folder.resolve().name}"
     if len(parts) < len(SPLITS):
         raise InputError(f"{data}: holds {len(parts)} MIDI files with drums in 4/4; at least 3 are needed.")
@@ -173,8 +170,7 @@ def read_folder(folder):
         style = row.get("style", path.parent.name).split("/")[0]
         parts.append(to_bars(notes, style, name, row.get("split", ""), float(row.get("bpm") or tempo)))
     for reason, names in skipped.items():
-        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        print(f"Warning: {len(names):,} MIDI files {reason} and are skipped: {shown}")
+        print(f"Warning: {len(names):,} MIDI files {reason} and are skipped: {first_of(names)}")
     return parts
 
 

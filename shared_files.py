@@ -9,6 +9,7 @@ import re
 import secrets
 import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +23,20 @@ LOCKS = {}  # files by their numbers; to open one again and close it would end t
 
 class InputError(Exception):
     """Something that the user can mend; its text is the one line that says what and how."""
+
+
+def first_of(names, count=3):
+    """Return the first few of many texts as one, with dots if there are more: "a, b, c, ..."."""
+    names = [str(name) for name in names]
+    return ", ".join([*names[:count], *(["..."] if len(names) > count else [])])
+
+
+def find_folder(text):
+    """Return the path of a folder that a user named; raise `InputError` if there is none."""
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder.")
+    return folder
 
 
 def make_folder(folder):

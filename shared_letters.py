@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sklearn.metrics.pairwise import euclidean_distances
 
 from shared_drawings import cv2  # OpenCV as it is set up there
-from shared_files import InputError
+from shared_files import InputError, find_folder, first_of
 from shared_training import Batches
 
 FONTS_FLAG = ("--data", "folder of TTF or OTF files (the faces of Matplotlib and of this machine)")
@@ -41,9 +41,7 @@ def find_faces(data, limit):
         files = [Path(entry.fname) for entry in font_manager.fontManager.ttflist]
         where = "this machine"
     else:
-        folder = Path(data).expanduser()
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder.")
+        folder = find_folder(data)
         files = [path for path in folder.rglob("*") if not path.name.startswith(".")]
         where = folder.resolve().name
     paths = {path.stem: path for path in sorted(files, reverse=True) if path.suffix.lower() in (".ttf", ".otf")}
@@ -56,12 +54,11 @@ def find_faces(data, limit):
             else:
                 faces[name] = letters
     if skipped:
-        shown = ", ".join(skipped[:3]) + (", ..." if len(skipped) > 3 else "")
-        print(f"Warning: {len(skipped):,} font files are damaged or lack letters and are skipped: {shown}")
+        print(f"Warning: {len(skipped):,} font files are damaged or lack letters and are skipped: {first_of(skipped)}")
     if len(faces) < 2:
         raise InputError(f"{where}: {len(faces)} faces with all letters A to Z (.ttf, .otf, --limit); 2 are needed.")
     source = f"{len(faces):,} faces of {where}"
-    print(f"Data: {source}: {', '.join(list(faces)[:5])}{', ...' if len(faces) > 5 else ''}.")
+    print(f"Data: {source}: {first_of(faces, 5)}.")
     return list(faces), np.stack(list(faces.values())), source
 
 
