@@ -196,5 +196,9 @@ class GlyphBank:
 
     def pick(self, tokens, rng):
         """Return tokens (...) as pictures, uint8 (..., 28, 28), each glyph picked at random by `rng`."""
+        return self.glyphs[self.choose(tokens, rng)]
+
+    def choose(self, tokens, rng):
+        """Return the rows in `glyphs`, int (...), of which `pick` takes the pictures."""
         picks = (rng.random(tokens.shape, np.float32) * self.counts[tokens]).astype(np.int64)
-        return self.glyphs[self.starts[tokens] + np.minimum(picks, self.counts[tokens] - 1)]
+        return self.starts[tokens] + np.minimum(picks, self.counts[tokens] - 1)

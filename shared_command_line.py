@@ -23,18 +23,20 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (--help lists the flags)\n")
 
 
-def parser(experiment, data_flag, unit="pictures"):
+def parser(experiment, data_flag=None, unit="pictures"):
     """Return a parser with the flags that all scripts share.
 
     Args:
         experiment: the script's `globals()`: its docstring is the help, its constants EPOCHS, BATCH_SIZE and LIMIT are
             the defaults; where one is a dict {model: number} the flag, which then counts for all models, is None.
-        data_flag: pair of the flag that names the data and its help, such as `shared_data.PICTURES_FLAG`.
+        data_flag: pair of the flag that names the data and its help, such as `shared_data.PICTURES_FLAG`; None for an
+            experiment that makes its own.
         unit: what batch size and limit count.
     """
     script = Path(experiment["__file__"])
     flags = OneLineParser(prog=script.name, description=experiment["__doc__"])
-    flags.add_argument(data_flag[0], dest="data", metavar="PATH", help=data_flag[1])
+    if data_flag is not None:
+        flags.add_argument(data_flag[0], dest="data", metavar="PATH", help=data_flag[1])
     for flag, text in (
         ("--epochs", "passes over the training set"),
         ("--batch-size", f"{unit} per step"),

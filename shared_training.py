@@ -135,8 +135,9 @@ class Batches(keras.utils.PyDataset):
         devices, processes, process = device_layout()
         if devices == 1:
             return batch
-        rows = np.resize(np.arange(len(batch[0])), devices * ceil(len(batch[0]) / devices))
-        return tuple(part[np.split(rows, processes)[process]] for part in batch)
+        count = len(keras.tree.flatten(batch)[0])
+        rows = np.split(np.resize(np.arange(count), devices * ceil(count / devices)), processes)[process]
+        return keras.tree.map_structure(lambda part: part[rows], batch)
 
     def whole(self, index):
         """Return batch `index` of the current order as a tuple."""

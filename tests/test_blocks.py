@@ -132,6 +132,7 @@ def test_pictures_show_their_text():
                 assert across > 100
                 assert (down > 100) == (character == "+")
     np.testing.assert_array_equal(pictures, bank.pick(tokens, np.random.default_rng(0)))
+    np.testing.assert_array_equal(pictures, bank.glyphs[bank.choose(tokens, np.random.default_rng(0))])
     nines = bank.pick(np.full(200, 9), np.random.default_rng(1))
     assert len(np.unique(nines[:, 0, 0])) > 20  # all of a digit's glyphs are used
     strokes = bank.pick(np.full(50, shared_blocks.CHARACTERS.index("-")), np.random.default_rng(1))

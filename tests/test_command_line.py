@@ -26,6 +26,13 @@ def test_defaults_may_differ_by_model(capsys):
     assert "passes over the training set (a: 3, b: 6)" in " ".join(capsys.readouterr().out.split())
 
 
+def test_an_experiment_that_makes_its_own_data_has_no_flag_for_them(capsys):
+    experiment = {"__file__": "script.py", "__doc__": "A script.", "EPOCHS": 3, "BATCH_SIZE": 4, "LIMIT": 5}
+    with pytest.raises(SystemExit):
+        shared_command_line.parser(experiment).parse_args(["--data", "somewhere"])
+    assert "unrecognized arguments: --data" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "flags",
     [

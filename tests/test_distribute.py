@@ -108,3 +108,5 @@ def test_batches_that_do_not_divide_are_filled_up(monkeypatch):
         monkeypatch.setattr(shared_training, "device_layout", lambda process=process: (4, 2, process))
         parts.append([batches[index][0].tolist() for index in range(len(batches))])
     assert parts == [[[0, 1, 2, 3], [7, 8]], [[4, 5, 6, 0], [9, 7]]]
+    named = shared_training.Batches((np.arange(10),), np.arange(10), 7, lambda rows, rng: ({"rows": rows},))
+    assert named[0][0]["rows"].tolist() == parts[1][0]
