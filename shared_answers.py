@@ -78,7 +78,7 @@ def without_carry(query, true):
 def digits_of(query):
     """Return operator and digits of a query's operands: "1+2" for " 7+15"."""
     sign = "+" if "+" in query else "-"
-    return sign.join(str(len(operand)) for operand in query.strip().split(sign))
+    return sign.join(str(len(operand.strip())) for operand in query.split(sign))
 
 
 def save_errors(run, queries, answers, predicted):

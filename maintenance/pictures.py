@@ -14,7 +14,8 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     VAE_tweak_{unchanged,beta1,beta0,latent2}, GAN_tweak_{unchanged,filters32,momentum}
                                 the tweaks, by their commands in assets/results.csv
     comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
-    RNN_mnist_patches, VAE_mnist_traversal, CGAN_mnist, GAN_fonts, HVAE_drums    those of the scripts' names
+    RNN_mnist_patches, VAE_mnist_traversal, CGAN_mnist, GAN_fonts, HVAE_drums,
+    task2_txt2txt_identities, task2_img2txt_glyphs, A2_text2image_crisp    those of the scripts' names
     CAE_filter128_latent512     of cats, with --beside the runs of VAE_filter64_latent128 and GAN_filter128_latent256
 """
 
@@ -76,6 +77,14 @@ COPIES = {  # asset: file of a run
     "drums_swaps.mid": "HVAE_drums/linear/sounds/swaps_grid.mid",
     "A2_RNNs_text2image.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/samples.png",
     "text2image_curves.png": "A2_RNNs_text2image_long/encoders1_decoders1_units512/curves.png",
+    "task2_txt2txt_identities.png": "task2_txt2txt_identities/exact_by_given.png",
+    "task2_img2txt_glyphs.png": "task2_img2txt_glyphs/symbols.png",
+    "glyphs_wrong.png": "task2_img2txt_glyphs/wrong.png",
+    "glyphs_curves.png": "task2_img2txt_glyphs/curves.png",
+    "A2_text2image_crisp.png": "A2_text2image_crisp/beside.png",
+    "crisp_agreement.png": "A2_text2image_crisp/agreement.png",
+    "crisp_hands.png": "A2_text2image_crisp/hands.png",
+    "crisp_nearest.png": "A2_text2image_crisp/critic/nearest.png",
 }
 EXPRESSION = "52+69"  # of the banner; with seed 0 none of its three models was trained on it
 FRAMES = 26  # of an animation, at most

@@ -58,7 +58,7 @@ TABLE = re.compile(r"(<!-- table: (.+?) \| (.+?) -->\n).*?(<!-- end of table -->
 NUMBER = re.compile(r"[\d,.]*\d(?: ± [\d,.]*\d)?(<!-- ([\w/]+) \| ([^|]+?) \| (\w+) -->)")
 COUNTS = {
     *("active_units", "dimensions_90", "dimensions_99", "dimensions_used", "mixture_components", "parameters"),
-    *("letters_found", "active_high", "active_low"),
+    *("letters_found", "active_high", "active_low", "training_equations", "test_expressions", "symbols_used"),
     *MILESTONES,
 }
 

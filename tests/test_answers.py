@@ -14,6 +14,11 @@ import shared_figures
 import shared_readers
 
 
+@pytest.mark.parametrize("query, group", [(" 7+15", "1+2"), (" 7+ 5", "1+1"), ("12- 3", "2-1"), ("  0-0", "1-1")])
+def test_expressions_are_grouped_by_their_digits(query, group):
+    assert shared_answers.digits_of(query) == group
+
+
 def test_exact_match_wants_every_character():
     true = shared_blocks.to_one_hot(shared_blocks.to_tokens([" 18", "-99", "198", "  0"]))
     guess = shared_blocks.to_one_hot(shared_blocks.to_tokens([" 18", "-98", "891", "  0"]))
