@@ -349,7 +349,7 @@ def run_characters(run, count, expressions):
     part.save_model("writer.keras", writer)
     panels = {"loss": ["loss"], "accuracy per character": ["accuracy"], "exact match": ["exact_match"]}
     part.finish(history, panels, WRITER["epochs"])
-    return writer
+    return keras.saving.load_model(part.folder / "writer.keras", compile=False)  # without metrics of the script's own
 
 
 def run_glyphs(run, name, count, answers, said, bank, hands, judge, tokens):
