@@ -50,7 +50,7 @@ def test_what_cannot_be_kept_is_said(tmp_path):
 @pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.relative_to(ROOT / "models").as_posix())
 def test_kept_networks_load_in_safe_mode_and_give_finite_numbers(folder):
     assert (ROOT / f"{shared_files.read_json(folder / 'settings.json')['script']}.py").exists()
-    assert shared_files.read_results(folder / "results.json")
+    assert shared_files.read_json(folder / "results.json")
     paths = list(folder.glob("*.keras"))
     for path in paths:
         model = keras.saving.load_model(path)
