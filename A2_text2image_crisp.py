@@ -330,12 +330,9 @@ def run_characters(run, count, expressions):
     part = run.part("characters", count)
     if part.is_done(WRITER["epochs"]):
         return keras.saving.load_model(part.folder / "writer.keras", compile=False)
-
-    def to_one_hot_batch(query, answer, rng):
-        return shared_blocks.to_one_hot(query), shared_blocks.to_one_hot(answer)
-
-    batches = shared_training.Batches((queries, answers), train_rows, WRITER["batch_size"], to_one_hot_batch)
-    held_out = shared_training.Batches((queries, answers), test_rows, 500, to_one_hot_batch)
+    to_batch = shared_blocks.to_one_hot_batch
+    batches = shared_training.Batches((queries, answers), train_rows, WRITER["batch_size"], to_batch)
+    held_out = shared_training.Batches((queries, answers), test_rows, 500, to_batch)
     keras.utils.set_random_seed(run.args.seed)
     writer = build_writer()
     rate = keras.optimizers.schedules.CosineDecay(WRITER["learning_rate"], WRITER["epochs"] * len(batches))
@@ -407,7 +404,7 @@ def run_glyphs(run, name, count, answers, said, bank, hands, judge, tokens):
     found = judge(answered)
     if name == "critic":
         found |= save_nearest(part, answered[judge.true < 10], judge.real[judge.true < 10], bank.glyphs)
-        found |= hand_followed(drawing, judge.true)
+        found |= hand_followed(answered, drawing.hand, judge.true)
     part.finish(history, panels, epochs, **found)
     return generator
 
@@ -429,12 +426,17 @@ def save_nearest(part, digits, real, among):
     return {"picture_distance": distance, "picture_distance_real": distance_real}
 
 
-def hand_followed(drawing, true):
+def hand_followed(answers, hands, true):
     """Return how far drawn digits follow the hand that was asked for: a correlation for slant and for thickness.
 
     They are measured as by Castro et al., "Morpho-MNIST", 2019, not as the critic was told.
+
+    Args:
+        answers: uint8 (count, 3, 28, 28), drawn.
+        hands: float (count, 2), asked for.
+        true: int tokens (count, 3).
     """
-    digits, hands = drawing()[true < 10][:MEASURED], np.repeat(drawing.hand[:, None], true.shape[1], axis=1)[true < 10]
+    digits, hands = answers[true < 10][:MEASURED], np.repeat(hands[:, None], true.shape[1], axis=1)[true < 10]
     measured = shared_factors.measure_all(digits)
     found = {}
     for index, name in enumerate(HAND):

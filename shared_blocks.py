@@ -147,6 +147,11 @@ def to_one_hot(tokens):
     return np.eye(len(CHARACTERS), dtype=np.float32)[tokens]
 
 
+def to_one_hot_batch(query, answer, rng):
+    """Return tokens (batch, 5) and (batch, 3) one-hot: a `transform` of `Batches`, for which `rng` decides nothing."""
+    return to_one_hot(query), to_one_hot(answer)
+
+
 def split_expressions(queries, share, seed, commuted_together=False):
     """Return the rows of a random training set and those of the test set, which is all the rest.
 

@@ -121,12 +121,7 @@ def optimizer_of(ideas, epoch_steps):
     return keras.optimizers.Adam(rate)
 
 
-def to_one_hot_batch(query, answer, rng):
-    """Return a batch of tokens (batch, 5) and (batch, 3) as the model takes it; `rng` has nothing to decide."""
-    return shared_blocks.to_one_hot(query), shared_blocks.to_one_hot(answer)
-
-
-def run_arm(run, count, arm, given, tested):
+def run_arm(run, count, arm, given, known, tested):
     """Train one arm on given equations, and look into every wrong answer to the others.
 
     Args:
@@ -134,20 +129,20 @@ def run_arm(run, count, arm, given, tested):
         count: which part it is of how many, as text.
         arm: of ARMS.
         given: equations (a, sign, b, c).
+        known: these and what follows from them, as from `derive`.
         tested: equations that do not follow from them.
     """
     ideas, args = ARMS[arm], run.args
     part = run.part(f"{arm}_{len(given)}", count)
     if part.is_done(args.epochs):
         return
-    derived = sorted(derive(given))
-    taught = derived if "identities" in ideas else given
+    taught = sorted(known) if "identities" in ideas else given
     queries, answers = write([*taught, *tested], ideas)
     train_rows, test_rows = np.split(np.arange(len(queries)), [len(taught)])
     watched_rows = np.random.default_rng(args.seed).permutation(test_rows)[:WATCHED]
-    often = np.resize(train_rows, max(len(derived), EPOCH_EQUATIONS))  # all arms make as many steps
-    batches = shared_training.Batches((queries, answers), often, args.batch_size, to_one_hot_batch)
-    watched = shared_training.Batches((queries, answers), watched_rows, 500, to_one_hot_batch)
+    often = np.resize(train_rows, max(len(known), EPOCH_EQUATIONS))  # all arms make as many steps
+    batches = shared_training.Batches((queries, answers), often, args.batch_size, shared_blocks.to_one_hot_batch)
+    watched = shared_training.Batches((queries, answers), watched_rows, 500, shared_blocks.to_one_hot_batch)
 
     keras.utils.set_random_seed(args.seed)
     model = build_model()
@@ -229,11 +224,11 @@ def main(argv=None):
                 f"--given {count}: leaves no expression to test that does not follow from these."
             )
         print(f"{len(given):,} equations are given; of {len(others):,} others {len(tested):,} do not follow from them.")
-        sets.append((given, tested))
+        sets.append((given, known, tested))
     run = shared_run.Run(globals(), args, f"{len(queries):,} expressions", [queries, answers], LOOKS)
     todo = [(arm, *each) for each in sets for arm in args.arms]
-    for index, (arm, given, tested) in enumerate(todo, start=1):
-        run_arm(run, f"{index} of {len(todo)}", arm, given, tested)
+    for index, (arm, given, known, tested) in enumerate(todo, start=1):
+        run_arm(run, f"{index} of {len(todo)}", arm, given, known, tested)
     names = ("test_accuracy", "test_exact_match")
     results = {f"{row['arm']}_{row['given']}_{name}": row[name] for row in save_ideas(run) for name in names}
     run.save_results(results)

@@ -104,11 +104,6 @@ def compile_model(model, **options):
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=metrics, **options)
 
 
-def to_one_hot_batch(query, answer, rng):
-    """Return a batch of tokens (batch, 5) and (batch, 3) as the text model takes it; `rng` has nothing to decide."""
-    return shared_blocks.to_one_hot(query), shared_blocks.to_one_hot(answer)
-
-
 def queries_in_glyphs(bank):
     """Return the function that makes a batch of the image models from one of tokens, in glyphs of a `GlyphBank`."""
     return lambda query, answer, rng: (bank.pick(query, rng), shared_blocks.to_one_hot(answer))
@@ -131,8 +126,8 @@ def run_text(run, count, queries, answers, share, rows):
         return
     train_rows, test_rows = rows
     watched_rows = np.random.default_rng(args.seed).permutation(test_rows)[:WATCHED]
-    batches = shared_training.Batches((queries, answers), train_rows, batch_size, to_one_hot_batch)
-    watched = shared_training.Batches((queries, answers), watched_rows, 500, to_one_hot_batch)
+    batches = shared_training.Batches((queries, answers), train_rows, batch_size, shared_blocks.to_one_hot_batch)
+    watched = shared_training.Batches((queries, answers), watched_rows, 500, shared_blocks.to_one_hot_batch)
 
     keras.utils.set_random_seed(args.seed)
     model = build_text_model()

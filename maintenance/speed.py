@@ -222,7 +222,7 @@ def text_contest():
         arithmetic_script.build_text_model,
         arithmetic_script.compile_model,
         fast_steps(arithmetic_script.STEPS_PER_EXECUTION),
-        Batches((queries, answers), rows, size, arithmetic_script.to_one_hot_batch),
+        Batches((queries, answers), rows, size, shared_blocks.to_one_hot_batch),
         in_pytorch and in_pytorch.text_epoch,
     )
 

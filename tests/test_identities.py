@@ -81,7 +81,8 @@ def test_no_test_expression_follows_from_what_is_given(monkeypatch):
     seen = {}
     queries, answers = shared_blocks.sample_expressions(20_000, 0)
 
-    def run_arm(run, count, arm, given, tested):
+    def run_arm(run, count, arm, given, known, tested):
+        assert known == script.derive(given)
         seen[arm, len(given)] = set(tested)
         rows, _ = shared_blocks.split_expressions(queries, len(given) / 20_000, 0)  # as in the plain script
         assert script.to_numbers(queries[rows], answers[rows]) == given

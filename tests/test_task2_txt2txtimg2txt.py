@@ -71,7 +71,7 @@ def test_text_model_learns_a_few_expressions_by_heart():
     model = script.build_text_model()
     script.compile_model(model)
     rows = np.arange(len(queries))
-    batches = shared_training.Batches((queries, answers), rows, 20, script.to_one_hot_batch)
+    batches = shared_training.Batches((queries, answers), rows, 20, shared_blocks.to_one_hot_batch)
     history = model.fit(batches, epochs=60, verbose=0, shuffle=False).history
     assert history["loss"][-1] < 0.5 * history["loss"][0]
     assert history["accuracy"][-1] > 0.8

@@ -246,10 +246,10 @@ def test_followed_hands_are_found_and_ignored_ones_are_not(monkeypatch):
 
     true = np.ones((100, 3), int)
     true[:, 0] = 12
-    found = script.hand_followed(Drawing(True), true)
+    found = script.hand_followed(Drawing(True)(), Drawing.hand, true)
     assert found["slant_followed"] > 0.95
     assert abs(found["thickness_followed"]) < 0.4
-    assert abs(script.hand_followed(Drawing(False), true)["slant_followed"]) < 0.3
+    assert abs(script.hand_followed(Drawing(False)(), Drawing.hand, true)["slant_followed"]) < 0.3
     assert list(shared_factors.MEASURES)[:2] == ["thickness", "slant"]
 
 
