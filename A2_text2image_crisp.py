@@ -26,6 +26,7 @@ from keras import layers, ops
 from matplotlib.figure import Figure
 from sklearn.preprocessing import QuantileTransformer
 
+import shared_adversarial
 import shared_answers
 import shared_blocks
 import shared_command_line
@@ -125,8 +126,7 @@ def build_critic():
 class GlyphGAN(keras.Model):
     """Generator and critic, trained together by `fit` on one sum of losses, each of which reaches its own network.
 
-    `averaged` is the generator with its weights, moving statistics included, averaged over the last steps (Karras et
-    al., "Progressive Growing of GANs", 2018, appendix A).
+    `averaged` is the generator with its weights averaged over the last steps, as by `shared_adversarial.move_average`.
 
     It takes {"said": (batch, 13), "character": int (batch,), "hand": (batch, 2), "picture": uint8 (batch, 28, 28)},
     the latter two of real glyphs.
@@ -141,9 +141,7 @@ class GlyphGAN(keras.Model):
         super().__init__(name="glyph_gan")
         self.generator = generator
         self.critic = critic
-        self.averaged = keras.models.clone_model(generator)
-        self.averaged.set_weights(generator.get_weights())
-        self.averaged.trainable = False
+        self.averaged = shared_adversarial.averaged_copy(generator)
         self.steps = self.add_weight((), initializer="zeros", trainable=False, name="steps")
         self.seed_generator = keras.random.SeedGenerator(seed)
         names = ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_x", "d_g_z")
@@ -165,23 +163,14 @@ class GlyphGAN(keras.Model):
         fake = self.critic([ops.stop_gradient(y_pred["pictures"]), told[1]], training=training)
         d_losses = (ops.softplus(-real) + ops.softplus(fake)) / 2
 
-        constants = [ops.stop_gradient(weight.value) for weight in self.critic.trainable_variables]
-        state = self.critic.non_trainable_variables  # of normalisation or dropout, if a copy has any
-        judged, _ = self.critic.stateless_call(constants, state, [y_pred["pictures"], told[1]], training=training)
+        judged = shared_adversarial.held_still(self.critic, [y_pred["pictures"], told[1]], training)
         g_losses = ops.softplus(-judged)
 
-        self.average()
+        shared_adversarial.move_average(self.averaged, self.generator, self.steps, AVERAGING)
         values = (d_losses, g_losses, real > 0, fake < 0, ops.sigmoid(real), ops.sigmoid(fake))
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)
         return ops.mean(d_losses) + ops.mean(g_losses)
-
-    def average(self):
-        """Move the averaged generator a little towards the other, in the first steps more, as it begins untrained."""
-        stays = ops.minimum(AVERAGING, (1 + self.steps) / (10 + self.steps))
-        for average, weight in zip(self.averaged.weights, self.generator.weights, strict=True):
-            average.assign(stays * average + (1 - stays) * weight)
-        self.steps.assign_add(1.0)
 
 
 def scale(images):

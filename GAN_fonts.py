@@ -25,6 +25,7 @@ import numpy as np
 from keras import layers, ops
 from matplotlib.figure import Figure
 
+import shared_adversarial
 import shared_codes
 import shared_command_line
 import shared_data
@@ -148,19 +149,14 @@ class GAN(keras.Model):
         labels = one_hot(labels, self.labelled)
         return {"pictures": self.generator([noise, labels], training=training), "labels": labels}
 
-    def squared_gradient_norms(self, inputs, logits):
-        """Return the squared length of the gradient of the logits with respect to the pictures, estimated: (batch, 1).
-
-        That of a step from N(0, STEP^2 I), divided by STEP, has the squared length as its mean, as far as the
-        discriminator is linear there. Lin et al., "Diffusion Adversarial Post-Training", 2025, section 4.3.
-
-        Args:
-            inputs: pictures and labels.
-            logits: what the discriminator makes of them.
-        """
+    def squared_slopes(self, inputs, logits):
+        """Return `shared_adversarial.squared_slopes` of the discriminator's logits of pictures, whose labels stay."""
         pictures, labels = inputs
-        step = STEP * keras.random.normal(ops.shape(pictures), seed=self.seed_generator)
-        return ops.square((self.discriminator([pictures + step, labels])["logits"] - logits) / STEP)
+
+        def judge(moved):
+            return self.discriminator([moved, labels])["logits"]
+
+        return shared_adversarial.squared_slopes(judge, pictures, logits, STEP, self.seed_generator)
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         """Return both networks' losses for real letters `x` labelled `y` and generated ones `y_pred`."""
@@ -171,9 +167,7 @@ class GAN(keras.Model):
         real, fake = seen["logits"], seen_fake["logits"]
         d_losses = (ops.softplus(-real) + ops.softplus(fake)) / 2
 
-        constants = [ops.stop_gradient(weight.value) for weight in self.discriminator.trainable_variables]
-        state = self.discriminator.non_trainable_variables  # of normalisation or dropout, if a copy has any
-        judged, _ = self.discriminator.stateless_call(constants, state, [pictures, labels], training=training)
+        judged = shared_adversarial.held_still(self.discriminator, [pictures, labels], training)
         g_losses = ops.softplus(-judged["logits"])
         if self.matching:
             wanted = ops.mean(ops.stop_gradient(seen["features"]), axis=0)
@@ -184,9 +178,7 @@ class GAN(keras.Model):
             tracker.update_state(value)
         loss = ops.mean(d_losses) + ops.mean(g_losses)
         if self.penalty:
-            loss = loss + PENALTY / 2 * ops.mean(
-                self.squared_gradient_norms(reals, real) + self.squared_gradient_norms(fakes, fake)
-            )
+            loss = loss + PENALTY / 2 * ops.mean(self.squared_slopes(reals, real) + self.squared_slopes(fakes, fake))
         return loss
 
 

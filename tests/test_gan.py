@@ -54,7 +54,8 @@ def test_each_network_learns_by_its_own_loss_alone(small):
     """One fused step equals a step of each network trained alone, so neither loss reaches the other's weights."""
     images = shared_drawings.draw_faces(8, 64, seed=0)
     gan = build(keras.optimizers.SGD(1.0))
-    gan.run_eagerly = True  # in a graph, TensorFlow may update the discriminator before the generator's gradient is found
+    # In a graph, TensorFlow may update the discriminator before the generator's gradient is found.
+    gan.run_eagerly = True
     noise = keras.random.normal((8, script.LATENT_DIM), seed=keras.random.SeedGenerator(SEED))
     gan.train_on_batch(images)
 

@@ -63,7 +63,7 @@ def test_the_penalty_is_the_squared_length_of_the_gradient(tiny, masters):
     model.discriminator = keras.Model([picture, label], {"logits": logits})
     kernel = np.asarray(model.discriminator.weights[0])
     inputs = [keras.ops.zeros((4_000, *script.SHAPE)), keras.ops.zeros((4_000, 26))]
-    norms = np.asarray(model.squared_gradient_norms(inputs, model.discriminator(inputs)["logits"]))
+    norms = np.asarray(model.squared_slopes(inputs, model.discriminator(inputs)["logits"]))
     assert norms.shape == (4_000, 1)
     assert norms.mean() == pytest.approx(np.sum(kernel**2), rel=0.1)
     letters, labels = some_letters(masters)

@@ -18,7 +18,7 @@ import shared_run
 from shared_settings import settings_in_name
 
 FLOORS = [  # of the shared files; each stands on those before it alone
-    {"shared_start", "shared_files", "shared_drawings", "shared_figures"},
+    {"shared_start", "shared_files", "shared_drawings", "shared_figures", "shared_adversarial"},
     {"shared_data", "shared_drums", "shared_blocks", "shared_checkpoints", "shared_training"}
     | {"shared_command_line", "shared_settings"},
     {
