@@ -1,30 +1,59 @@
 """Figures and a table over several runs, from their run folders alone (report: figures 1-9).
 
     python compare_runs.py runs/VAE_filter64_latent32 runs/VAE_filter64_latent64 runs/VAE_filter64_latent128
+    python compare_runs.py runs/VAE_filter64_latent128 runs/GAN_filter128_latent128 --data img_align_celeba
 
 Writes to `runs/comparison/`, or the folder that `--out` names, over what is there:
     curves.png          every curve that all runs have, one line a run (figure 5)
     interpolations.png  the interpolations, one row a run (figures 6 and 9)
     first_last.png      samples before training over those after the last epoch, one column a run (figures 1-4, 7, 8)
     results.csv         the final numbers, one row a run
+
+With `--data`, the pictures of which every run was trained on the first ones (`--limit`), samples of each run are
+measured beside as many of the pictures that come after those of all runs: `swd_64`, `swd_32`, `swd_16` and their mean
+`swd`, the sliced Wasserstein distance, in thousandths; `channel_gap`, what that cannot see, in grey values; and with
+`--kid`, which needs a download, `kid`. They replace a run's own numbers of these names. As many training pictures,
+measured in the same way, are the floor, below which nothing can be told.
 """
 
 import shared_start  # noqa: F401, first: TensorFlow without its noise
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from shared_command_line import OneLineParser, run_script
+from shared_command_line import OneLineParser, positive, run_script
+from shared_data import load_images
+from shared_distances import SlicedWasserstein, channel_gap, kernel_distance
 from shared_figures import read_picture, save_curves
-from shared_files import InputError, epoch_files, make_folder, read_history, read_results, write_table
+from shared_files import (
+    InputError,
+    epoch_files,
+    fingerprint,
+    make_folder,
+    read_history,
+    read_json,
+    read_results,
+    require_keys,
+    write_table,
+)
+from shared_networks import open_inception, open_sampler
 from shared_run import RUNS_DIR
 from shared_settings import sources
+from shared_training import predict
 
 NOT_CURVES = {"epoch", "seconds"}
 GAN_LOSSES = {"d_loss", "g_loss"}  # which pull against each other, so that "loss", their sum, says nothing
+FEWEST = 1_000  # pictures on either side of a distance
+SEED = 0  # of the samples that are measured
+FLOOR = "training pictures"
+KID = (
+    "KID: InceptionV3 of keras.applications on pictures resized to 75x75, bilinear and not antialiased; kernel "
+    "(x.y / 2048 + 1)^3 of the averages of its last maps; unbiased, over all {count:,} pictures of both sets at once."
+)
 NEEDED = ("settings.json", "results.json", "history.csv", "interpolation.png", "samples")
 
 
@@ -90,9 +119,75 @@ def compare_pictures(folders, out):
     Image.fromarray(stack(columns, axis=1)).save(out / "first_last.png")
 
 
-def compare_results(runs, out):
-    """Write the final numbers as a table, and print it as Markdown."""
+def given_to(folder):
+    """Return the number and the fingerprint of the pictures that a run was given, and their (size, centre crop)."""
+    path = folder / "settings.json"
+    settings = read_json(path, "data", "fingerprint", "constants")
+    require_keys(path, settings["constants"], ("IMAGE_SIZE", "CENTRE_CROP"))
+    count = re.match("[0-9,]*", settings["data"])[0].replace(",", "")  # of a text such as "10,000 pictures of celeba"
+    form = settings["constants"]["IMAGE_SIZE"], settings["constants"]["CENTRE_CROP"]
+    return int(count or 0), settings["fingerprint"], form
+
+
+def trained_and_held_out(folders, data, samples):
+    """Return pictures that runs were given, spread evenly over these, and as many that no run was given.
+
+    Args:
+        folders: of the runs.
+        data: folder of pictures or `.npy` file of which each run was given the first ones.
+        samples: pictures of either kind, at most.
+
+    Returns:
+        Two uint8 (count, size, size, 3).
+
+    Raises:
+        InputError: a run was given other pictures; sizes or crops differ; there are fewer than FEWEST of a kind; as
+            `shared_data.load_images`.
+    """
+    counts, fingerprints, forms = zip(*map(given_to, folders), strict=True)
+    if len(set(forms)) > 1:
+        raise InputError("--data: takes runs on pictures of one size and one crop.")
+    trained = max(counts)
+    size, centre_crop = forms[0]
+    images = load_images(data, size, trained + samples, centre_crop)
+    for folder, count, expected in zip(folders, counts, fingerprints, strict=True):
+        if fingerprint(images[:count]) != expected:
+            raise InputError(f"{folder}: was not trained on the first pictures of {data} ({sources([folder])}).")
+    left = len(images) - trained
+    if left < FEWEST:
+        wanted = min(samples, len(images) // 2)
+        how = f"train with --limit {len(images) - wanted} to leave {wanted:,}"
+        raise InputError(f"{data}: {trained:,} of {len(images):,} pictures were trained on, too many; {how}.")
+    if trained < FEWEST:
+        raise InputError(f"--data: these runs were trained on {trained:,} pictures; the floor needs {FEWEST:,}.")
+    count = min(samples, trained, left)
+    return images[np.linspace(0, trained - 1, count).astype(int)], images[trained : trained + count]
+
+
+def measure(runs, data, samples, kid):
+    """Return {run or FLOOR: its distances to held-out pictures}, as the module's docstring explains them."""
+    samplers = {name: open_sampler(folder) for name, folder in runs.items()}
+    trained, held_out = trained_and_held_out(list(runs.values()), data, samples)
+    count = len(held_out)
+    print(f"Distances are those of {count:,} samples to {count:,} pictures that no run was trained on.")
+    if kid:
+        inception = open_inception(held_out.shape[1])
+        features = predict(inception, held_out)
+        print(KID.format(count=count))
+    sliced_wasserstein = SlicedWasserstein(held_out)
+
+    def distances(pictures):
+        found = {**sliced_wasserstein.distances(pictures), "channel_gap": channel_gap(pictures, held_out)}
+        return found | ({"kid": kernel_distance(predict(inception, pictures), features)} if kid else {})
+
+    found = {name: distances(sampler.sample(count, SEED)) for name, sampler in samplers.items()}
+    return {**found, FLOOR: distances(trained)}
+
+
+def compare_results(runs, measured, out):
+    """Write the final numbers, and those `measured`, as a table, and print it as Markdown."""
     results = {name: read_results(folder / "results.json") for name, folder in runs.items()}
+    results = {name: results.get(name, {}) | measured.get(name, {}) for name in dict.fromkeys([*results, *measured])}
     write_table(out / "results.csv", [{"run": run, **numbers} for run, numbers in results.items()])
     print(f"| | {' | '.join(results)} |\n|{' --- |' * (len(results) + 1)}")
     for name in dict.fromkeys(name for numbers in results.values() for name in numbers):
@@ -105,17 +200,27 @@ def main(argv=None):
     parser = OneLineParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders")
     parser.add_argument("--out", type=Path, default=RUNS_DIR / "comparison", help="folder to write to")
+    what = "folder of pictures or .npy file, of which the runs were trained on the first ones; measures samples"
+    parser.add_argument("--data", type=Path, help=what)
+    what = "samples to measure, and pictures to measure them with, at most (%(default)s)"
+    parser.add_argument("--samples", type=positive, default=2_048, help=what)
+    parser.add_argument("--kid", action="store_true", help="measure the Kernel Inception Distance, too")
     args = parser.parse_args(argv)
+    if args.kid and args.data is None:
+        parser.error("--kid: needs --data")
+    if args.samples < FEWEST:
+        parser.error(f"--samples: distances need {FEWEST:,}")
     for folder in args.runs:
         require_finished(folder)
     runs = label(args.runs)
+    measured = {} if args.data is None else measure(runs, args.data, args.samples, args.kid)
     make_folder(args.out)
     warning = differences(runs)
     if warning:
         print(warning)
     compare_curves(runs, warning, args.out)
     compare_pictures(runs.values(), args.out)
-    compare_results(runs, args.out)
+    compare_results(runs, measured, args.out)
     print(f"Figures and table are in {args.out}")
 
 

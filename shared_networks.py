@@ -18,6 +18,23 @@ def network_files(folder):
     return paths
 
 
+def load_networks(paths):
+    """Return {name: `keras.Model`} of {name: path}; raise `InputError` if one is damaged."""
+    networks = {}
+    for name, path in paths.items():
+        try:
+            networks[name] = keras.saving.load_model(path, compile=False)
+        except Exception as error:  # nearly anything, of a damaged file
+            raise InputError(f"{path.parent}: a network is damaged ({path.name}: {error}).") from error
+    return networks
+
+
+def is_vae(networks):
+    """Say whether networks are those of a VAE: a "decoder" and an "encoder" that gives {"z_mean", "z_log_var"}."""
+    latent = networks["encoder"].output if "encoder" in networks else None
+    return "decoder" in networks and isinstance(latent, dict) and {"z_mean", "z_log_var"} <= latent.keys()
+
+
 def open_networks(folder, fingerprint, seed):
     """Return the networks of a finished run of a VAE or a GAN.
 
@@ -40,13 +57,8 @@ def open_networks(folder, fingerprint, seed):
     if settings["arguments"].get("seed") != seed:
         raise InputError(f"{folder}: was trained with another seed, so that it held out other pictures.")
     epochs = read_results(folder / "results.json", "epochs")["epochs"]
-    try:
-        networks = {name: keras.saving.load_model(path, compile=False) for name, path in paths.items()}
-    except Exception as error:  # nearly anything, of a damaged file
-        raise InputError(f"{folder}: a network is damaged ({error}).") from error
-    latent = networks["encoder"].output if "encoder" in networks else {}
-    is_vae = "decoder" in networks and isinstance(latent, dict) and {"z_mean", "z_log_var"} <= latent.keys()
-    if not (is_vae or "generator" in networks):
+    networks = load_networks(paths)
+    if not (is_vae(networks) or "generator" in networks):
         raise InputError(f"{folder}: holds no networks of a VAE or a GAN.")
     return settings["script"], epochs, networks
 
@@ -67,3 +79,87 @@ def decode(decoder, codes, low=0):
         low: value that stands for black, 0 of a decoder that ends in a sigmoid, -1 of one that ends in tanh.
     """
     return to_uint8(predict(decoder, codes), low=low, high=1)
+
+
+def makes_pictures(chain):
+    """Say whether networks, one after the other, lead from vectors to square colour pictures, with no other inputs."""
+    ways = [(network.inputs, keras.tree.flatten(network.outputs)) for network in chain]
+    if any(len(tensors) != 1 for way in ways for tensors in way):
+        return False
+    starts, ends = zip(*((first.shape[1:], last.shape[1:]) for (first,), (last,) in ways), strict=True)
+    return len(starts[0]) == 1 and starts[1:] == ends[:-1] and ends[-1] == (*ends[-1][:1] * 2, 3)
+
+
+class Sampler:
+    """Networks that make pictures of noise from N(0, I).
+
+    Args:
+        networks: list of `keras.Model`, each of which takes what the one before it gives: the first noise
+            (count, latent_dim), the last of which gives pictures in [low, 1].
+        low: as for `decode`.
+
+    Attributes:
+        latent_dim: dimensions of the noise.
+        size: height and width of the pictures, in pixels.
+    """
+
+    def __init__(self, networks, low):
+        *self.before, self.last = networks
+        self.low = low
+        self.latent_dim = networks[0].input_shape[1]
+        self.size = self.last.output_shape[1]
+
+    def generate(self, noise):
+        """Return uint8 pictures (count, size, size, 3) of noise (count, latent_dim)."""
+        for network in self.before:
+            noise = predict(network, noise)
+        return decode(self.last, noise, self.low)
+
+    def sample(self, count, seed):
+        """Return so many pictures of the noise that belongs to `seed`."""
+        return self.generate(np.random.default_rng(seed).standard_normal((count, self.latent_dim), np.float32))
+
+
+def open_sampler(folder):
+    """Return the `Sampler` of a run of faces, finished or not, by the networks that its folder holds.
+
+    These are a "generator" from noise to pictures in [-1, 1], of a GAN or a VAE-GAN; a "prior" from noise to the codes
+    of a "decoder"; or the "decoder" of a VAE, whose prior is N(0, I). Decoders give pictures in [0, 1].
+
+    Args:
+        folder: `pathlib.Path` of the run.
+
+    Raises:
+        InputError: it holds no such networks, or a damaged one.
+    """
+    paths = {name: folder / f"{name}.keras" for name in ("generator", "prior", "encoder", "decoder")}
+    networks = load_networks({name: path for name, path in paths.items() if path.exists()})
+    if "generator" in networks:
+        chain, low = [networks["generator"]], -1
+    elif {"prior", "decoder"} <= networks.keys():
+        chain, low = [networks["prior"], networks["decoder"]], 0
+    elif is_vae(networks):
+        chain, low = [networks["decoder"]], 0
+    else:
+        raise InputError(f"{folder}: holds no networks that make pictures of noise.")
+    if not makes_pictures(chain):
+        raise InputError(f"{folder}: its networks make something else than colour pictures of one noise.")
+    return Sampler(chain, low)
+
+
+def open_inception(size):
+    """Return InceptionV3 as keras.io takes it for KID: uint8 pictures (count, size, size, 3) -> (count, 2048).
+
+    Pictures are resized to 75x75, bilinear and not antialiased; features are the averages of its last maps.
+
+    Raises:
+        InputError: its weights cannot be had.
+    """
+    shape = (75, 75, 3)
+    try:
+        inception = keras.applications.InceptionV3(include_top=False, input_shape=shape, pooling="avg")
+    except Exception as error:  # keras raises plain Exception when it cannot download
+        raise InputError(f"The weights of InceptionV3 cannot be had ({error}).") from error
+    pictures = keras.Input((size, size, 3))
+    resized = keras.ops.image.resize(pictures, shape[:2], interpolation="bilinear", antialias=False)
+    return keras.Model(pictures, inception(keras.applications.inception_v3.preprocess_input(resized)))

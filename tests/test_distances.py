@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from scipy.ndimage import convolve
 
 import shared_distances
 from shared_drawings import draw_faces
@@ -37,9 +38,25 @@ def test_the_pyramid_can_be_put_together_again(size, levels):
     np.testing.assert_allclose(whole, pictures, atol=1e-3)
 
 
+def test_the_pyramid_is_that_of_the_papers_code():
+    """There each size is smoothed by binomials, mirrored at its borders."""
+    pictures = draw_faces(2, 64, seed=0)
+    weights = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1])[None, :, :, None] / 256
+    expected, current = {}, pictures.astype(np.float64)
+    for size in (64, 32):
+        coarser = convolve(current, weights, mode="mirror")[:, ::2, ::2]
+        grown = np.zeros_like(current)
+        grown[:, ::2, ::2] = coarser
+        expected[size] = current - convolve(grown, 4 * weights, mode="mirror")
+        current = coarser
+    for size, level in shared_distances.laplacian_pyramid(pictures).items():
+        np.testing.assert_allclose(level, {**expected, 16: current}[size], atol=1e-3)
+
+
 def test_patches_are_patches_of_the_pictures():
     pictures = np.arange(2 * 20 * 20 * 3, dtype=np.float32).reshape(2, 20, 20, 3)
-    patches = shared_distances.patches_of(pictures, np.random.default_rng(0)).reshape(2, 128, 3, 7, 7)
+    places = np.random.default_rng(0).integers(0, 14, (2, 2, 128))
+    patches = shared_distances.patches_at(pictures, places).reshape(2, 128, 3, 7, 7)
     step = np.diff(patches, axis=-1)  # of one column to the next, 3 before each channel is divided by its deviation
     np.testing.assert_allclose(np.diff(patches, axis=-2) / step[..., :1, :1], 20, rtol=1e-2)
     np.testing.assert_allclose(patches.mean(axis=(0, 1, 3, 4)), 0, atol=1e-4)
@@ -79,6 +96,48 @@ def test_the_distance_sees_blur_and_not_a_tint(faces):
     assert shared_distances.channel_gap(one, tinted) > 20 > 10 > shared_distances.channel_gap(one, two)
     with pytest.raises(ValueError, match="alike"):
         shared_distances.sliced_wasserstein(one, two[:-1])
+
+
+def test_the_floor_falls_with_the_number_of_pictures(faces):
+    few = shared_distances.sliced_wasserstein(faces[:10], faces[10:20])
+    assert shared_distances.sliced_wasserstein(faces[:60], faces[60:])["swd"] < 0.7 * few["swd"]
+
+
+def test_a_set_is_measured_the_same_whatever_was_measured_before(faces):
+    first = shared_distances.SlicedWasserstein(faces[:20], seed=5)
+    first.distances(faces[20:40])
+    alone = shared_distances.sliced_wasserstein(faces[40:60], faces[:20], seed=5)
+    assert first.distances(faces[40:60]) == alone
+    assert shared_distances.sliced_wasserstein(faces[40:60], faces[:20], seed=6) != alone
+
+
+def test_kernel_distance_of_four_numbers():
+    # (x y + 1)^3 of the pairs (0, 1) and (2, 3) is 1 and 343; of the pairs between the two, 1, 1, 27, 64
+    found = shared_distances.kernel_distance(np.array([[0], [1]]), np.array([[2], [3]]))
+    assert found == pytest.approx(1 + 343 - 2 * (1 + 1 + 27 + 64) / 4)
+
+
+def test_kernel_distance_of_gaussians():
+    """Beside the points of one Gaussian, those of one that is moved by `shift` in each of `numbers` directions."""
+    numbers, shift, rng = 8, 0.5, np.random.default_rng(0)
+    length = numbers * shift**2
+    same = 1 + 3 / numbers  # of x.y, the mean is 0 and the variance `numbers`
+    between = 1 + 3 * (length + numbers) / numbers**2
+    mean, variance = 1 + length / numbers, (2 * length + numbers) / numbers**2
+    moved = mean**3 + 3 * mean * variance + 6 * length / numbers**3  # the last is the third moment about the mean
+    one, two, other = rng.standard_normal((3, 3_000, numbers))
+    assert shared_distances.kernel_distance(one, two + shift) == pytest.approx(same + moved - 2 * between, rel=0.05)
+    assert shared_distances.kernel_distance(one, other) == pytest.approx(0, abs=3e-3)
+
+
+def test_kernel_distance_has_no_bias():
+    """Over many small sets of one distribution the mean is 0, while single values are on both sides of it."""
+    rng = np.random.default_rng(0)
+    found = [shared_distances.kernel_distance(*rng.standard_normal((2, 5, 4))) for _ in range(4_000)]
+    error = np.std(found) / np.sqrt(len(found))
+    assert abs(np.mean(found)) < 3 * error
+    assert min(found) < 0 < max(found)
+    assert error < 0.1  # pairs of a point and itself would add more than 2
 
 
 def test_channel_gap_is_in_grey_values():
