@@ -12,6 +12,9 @@ STAND_IN = "stand-in data"  # said of data that are drawn
 FONTS = [getattr(cv2, f"FONT_HERSHEY_{name}") for name in ("SIMPLEX", "DUPLEX", "TRIPLEX", "SCRIPT_COMPLEX")]
 SKINS = np.array([(255, 224, 196), (241, 194, 155), (224, 172, 125), (198, 134, 90), (141, 85, 54), (90, 56, 38)])
 HAIRS = np.array([(28, 22, 20), (62, 40, 26), (106, 68, 38), (168, 120, 60), (222, 188, 120), (190, 190, 190)])
+PALE, BLOND = 170, 110  # means of red, green and blue, above which skin is called pale and hair blond
+SMILE = 0.055  # by how much the corners of a smiling mouth are raised: half of the faces smile
+SMALL = 8  # pixels of a face of which only the traits are asked for
 IRISES = np.array([(70, 45, 25), (95, 120, 70), (70, 110, 160), (110, 110, 110)])
 
 
@@ -68,13 +71,26 @@ def draw_faces(count, size, seed):
     return faces
 
 
-def draw_face(rng, size):
-    """Return one drawn face, uint8 (size, size, 3); `rng` decides everything about it."""
+def traits_of_faces(count, seed):
+    """Return what the faces of `draw_faces` have: {trait: bool (count,)}, under CelebA's names where it has such."""
+    traits = [sketch_face(np.random.default_rng([seed, index]), SMALL).traits for index in range(count)]
+    return {name: np.array([each[name] for each in traits]) for name in traits[0]}
+
+
+def sketch_face(rng, size):
+    """Return the `Sketch` of one face, without light; `rng` decides everything about it, and `size` nothing."""
     sketch = Sketch(rng, 2 * size)  # drawn at twice the size and shrunk, which softens every edge
     skin, hair = blend(rng, SKINS), blend(rng, HAIRS)
+    sketch.traits |= {"Pale_Skin": skin.mean() > PALE, "Blond_Hair": hair.mean() > BLOND}
     draw_head(rng, sketch, skin, hair)
     draw_eyes(rng, sketch, skin, hair)
     draw_nose_and_mouth(rng, sketch, skin)
+    return sketch
+
+
+def draw_face(rng, size):
+    """Return one drawn face, uint8 (size, size, 3); `rng` decides everything about it."""
+    sketch = sketch_face(rng, size)
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.45)
     ramp = np.linspace(-0.5, 0.5, 2 * size)
     slope = np.cos(angle) * ramp[None, :] + np.sin(angle) * ramp[:, None]
@@ -93,6 +109,7 @@ class Sketch:
 
     The head's centre is (0, 0), its half height 1, y points down; `yaw` and `nod` say how far its features are shifted
     by a turn of the head. `canvas` is float32 (side, side, 3), 0..255, and starts as a background of two colours.
+    `traits` says what the face has, {trait: bool}.
     """
 
     def __init__(self, rng, side):
@@ -104,6 +121,7 @@ class Sketch:
         top, bottom = rng.uniform(30, 240, (2, 3))
         ramp = np.linspace(0, 1, side)[:, None, None]
         self.canvas = np.repeat(top + (bottom - top) * ramp, side, axis=1).astype(np.float32)
+        self.traits = {}
 
     def place(self, x, y):
         """Return a point in sixteenths of a pixel, which is OpenCV's `shift=4`."""
@@ -137,7 +155,9 @@ def draw_head(rng, sketch, skin, hair):
         for ear in (-1, 1):
             sketch.oval(ear * (jaw + 0.01) - 0.4 * sketch.yaw, 0.05, 0.12, 0.2, shadow)
     sketch.oval(0, 0, jaw, 1.0, skin)
-    if style != "long" and rng.uniform() < 0.18:
+    beard = style != "long" and rng.uniform() < 0.18
+    sketch.traits |= {"Long_Hair": style == "long", "Beard": beard}
+    if beard:
         sketch.oval(0, 0.02, jaw, 1.0, 0.65 * hair + 0.35 * skin, arc=(25, 155))
         sketch.oval(sketch.yaw, 0.3, 0.5 * jaw, 0.34, skin)
     if style != "bald":
@@ -153,6 +173,7 @@ def draw_eyes(rng, sketch, skin, hair):
     brow, brow_tilt, brow_width = rng.uniform(0.17, 0.24), rng.normal(0, 0.04), rng.uniform(0.04, 0.08)
     brow_colour = 0.8 * hair if hair.mean() < 150 else 0.6 * skin
     glasses = rng.uniform(10, 90, 3) if rng.uniform() < 0.2 else None
+    sketch.traits["Eyeglasses"] = glasses is not None
     for side in (-1, 1):
         x = middle + side * gap * (1 - side * sketch.yaw)
         sketch.oval(x, y, 0.17, openness + 0.04, 0.82 * skin)
@@ -176,7 +197,9 @@ def draw_nose_and_mouth(rng, sketch, skin):
     sketch.stroke(nose, 0.82 * skin, 0.05)
     x, y, width, smile = 1.7 * yaw, 0.54 + nod, rng.uniform(0.20, 0.32), rng.uniform(-0.03, 0.14)
     lips = skin * (0.86, 0.58, 0.58)
-    if smile > 0.03 and rng.uniform() < 0.4:
+    is_open = smile > 0.03 and rng.uniform() < 0.4
+    sketch.traits |= {"Smiling": smile > SMILE, "Mouth_Slightly_Open": is_open}
+    if is_open:
         sketch.oval(x, y - smile, width, 1.1 * smile + 0.08, lips, arc=(0, 180))
         sketch.oval(x, y - smile + 0.02, 0.82 * width, 0.8 * smile + 0.03, (248, 246, 242), arc=(0, 180))
     else:

@@ -3,7 +3,7 @@
     python -m maintenance.keep runs/CAE_filter128_latent512 runs/RNN_mnist_patches/masked
 
 Writes `models/<run>/`, or `models/<run>/<part>/` for a part, over what is there: the networks without discriminator,
-their weights rounded to half precision and the files compressed, which about halves them, to be loaded by plain Keras;
+their weights rounded to half precision and the files compressed, to less than half, to be loaded by plain Keras;
 results.json; and settings.json, without the paths and the machine that the run had.
 """
 
@@ -40,7 +40,7 @@ def save_small(model, path):
         model.save(unfinished)
         with zipfile.ZipFile(unfinished) as whole:
             parts = {name: whole.read(name) for name in whole.namelist()}
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as small:
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_LZMA) as small:
             for name, content in parts.items():
                 small.writestr(name, content)
 

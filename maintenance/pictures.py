@@ -16,6 +16,7 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
     RNN_mnist_patches, VAE_mnist_traversal, CGAN_mnist, GAN_fonts, HVAE_drums,
     task2_txt2txt_identities, task2_img2txt_glyphs, A2_text2image_crisp    those of the scripts' names
+    VAEGAN_filter128_latent128  with --limit 7680, --attributes, and --beside the run of GAN_filter128_latent128
     CAE_filter128_latent512     of cats, with --beside the runs of VAE_filter64_latent128 and GAN_filter128_latent256
 """
 
@@ -81,6 +82,7 @@ COPIES = {  # asset: file of a run
     "task2_img2txt_glyphs.png": "task2_img2txt_glyphs/symbols.png",
     "glyphs_wrong.png": "task2_img2txt_glyphs/wrong.png",
     "glyphs_curves.png": "task2_img2txt_glyphs/curves.png",
+    "VAEGAN_effects.png": "VAEGAN_filter128_latent128/effects.png",
     "A2_text2image_crisp.png": "A2_text2image_crisp/beside.png",
     "crisp_agreement.png": "A2_text2image_crisp/agreement.png",
     "crisp_hands.png": "A2_text2image_crisp/hands.png",
@@ -186,6 +188,16 @@ def save_cats(runs):
     save_jpeg("CAE_directions.jpg", np.asarray(shared_figures.read_picture(folder / "directions.png")))
 
 
+def save_edited_faces(runs):
+    """Save what the VAE-GAN makes of faces, beside the GAN, and its edits, without the photographs."""
+    folder = runs / "VAEGAN_filter128_latent128"
+    _, reconstructions, samples, gan, between, _ = read_rows(folder / "beside.png")
+    rows = np.concatenate([reconstructions, samples, between, gan])
+    save_jpeg("VAEGAN_filter128_latent128.jpg", rows, width=792)
+    _, *edits = read_rows(folder / "edits.png")
+    save_jpeg("VAEGAN_edits.jpg", np.concatenate(edits), width=1056)
+
+
 def solve(runs, mnist):
     """Return what the three kinds of model make of EXPRESSION, as rows of the banner.
 
@@ -259,6 +271,7 @@ def main(argv=None):
     save_tweaks(args.runs)
     save_stand_ins(args.runs)
     save_cats(args.runs)
+    save_edited_faces(args.runs)
     save_banner(args.runs, solve(args.runs, args.mnist))
 
 

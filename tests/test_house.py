@@ -30,7 +30,7 @@ FLOORS = [  # of the shared files; each stands on those before it alone
         "shared_sounds",
         "shared_letters",
     },
-    {"shared_answers", "shared_codes", "shared_traversals", "shared_bars"},
+    {"shared_answers", "shared_codes", "shared_traversals", "shared_bars", "shared_attributes"},
 ]
 MAKE_THEIR_OWN_DATA = {"task2_txt2txt_identities"}
 
