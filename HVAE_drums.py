@@ -29,8 +29,8 @@ import shared_files
 import shared_run
 import shared_sounds
 import shared_training
-from shared_bars import Corpus, f1
-from shared_drums import CELLS, INSTRUMENTS, STEPS
+from shared_bars import Corpus, f1, to_hits
+from shared_drums import CELLS
 
 ARMS = {  # name: in what it differs from the first
     "linear": {},
@@ -187,31 +187,12 @@ class HVAE(keras.Model):
 
     def decode(self, z_high, z_low):
         """Return the logits of hits, float (count, 16, 9), of codes of both levels."""
-        logits = shared_training.predict(self.decoder, [z_high, z_low])["logits"]
-        return logits.reshape(-1, STEPS, len(INSTRUMENTS))
+        return shared_bars.decode(self.decoder, z_high, z_low)
 
     def draw(self, count, rng):
         """Return the logits of bars drawn from the prior, float (count, 16, 9); `rng` is a `numpy.random.Generator`."""
-        z_high = rng.standard_normal((count, HIGH), np.float32)
-        z_low = rng.standard_normal((count, LOW), np.float32)
-        if self.learned_prior:
-            prior = shared_training.predict(self.prior, z_high)
-            z_low = prior["z_mean"] + np.exp(prior["z_log_var"] / 2) * z_low
-        return self.decode(z_high, z_low)
-
-
-def to_hits(logits, temperature, threshold, rng):
-    """Return hits, uint8 of the shape of the logits.
-
-    Args:
-        logits: float (count, 16, 9).
-        temperature: by which they are divided before hits are drawn; at 0 a hit is where they exceed `threshold`.
-        threshold: see there.
-        rng: `numpy.random.Generator`; at temperature 0 it may be None.
-    """
-    if temperature == 0:
-        return (logits > threshold).astype(np.uint8)
-    return (rng.logistic(size=logits.shape) < logits / temperature).astype(np.uint8)
+        prior = self.prior if self.learned_prior else None
+        return self.decode(*shared_bars.draw_codes(prior, HIGH, LOW, count, rng))
 
 
 class WatchLevels(keras.callbacks.Callback):

@@ -28,9 +28,11 @@ import shared_command_line
 import shared_data
 import shared_figures
 import shared_files
+import shared_patches
 import shared_readers
 import shared_run
 import shared_training
+from shared_patches import PATCHES, PIXELS, to_grey, to_patches
 
 HEADS = ("independent", "mixture", "masked")
 UNITS = 256
@@ -55,22 +57,6 @@ COLUMNS = 12  # digits in a row of completions.png and heads.png
 LOOKS = ("HEADS", "heads", "COMPLETED", "GIVEN", "CHOICES", "CHOSEN", "SURE", "COLUMNS", "LOOKS")  # may change
 TINY = {"HEADS": ("independent", "mixture"), "UNITS": 16, "LIMIT": 60, "TESTED": 20, "COMPLETED": 6}  # for the tests
 TINY |= {"CHOICES": 3, "CHOSEN": 2, "EPOCHS": 1}
-
-SIDE = 7  # pixels of a patch, in height and width
-ROW = 4  # patches
-PATCHES, PIXELS = ROW**2, SIDE**2
-
-
-def to_patches(pictures):
-    """Return pictures (count, 28, 28) as patches (count, 16, 49), row by row."""
-    grid = np.reshape(pictures, (-1, ROW, SIDE, ROW, SIDE))
-    return grid.swapaxes(2, 3).reshape(-1, PATCHES, PIXELS)
-
-
-def to_pictures(patches):
-    """Return patches (count, 16, 49) as pictures (count, 28, 28); the inverse of `to_patches`."""
-    grid = np.reshape(patches, (-1, ROW, ROW, SIDE, SIDE))
-    return grid.swapaxes(2, 3).reshape(-1, ROW * SIDE, ROW * SIDE)
 
 
 def to_binary_patches(digits, labels, rng):
@@ -147,31 +133,9 @@ class PatchModel(keras.Model):
         """Return the mean over pictures of the sum of `y_pred` over their patches."""
         return ops.mean(ops.sum(y_pred, axis=-1))
 
-    def draw(self, known, rng):
-        """Return patches (count, 49), drawn by `rng` given what is known before them, (count, UNITS)."""
-        patches = np.zeros((len(known), PIXELS), np.float32)
-        chance = rng.random((len(known), 1 + PIXELS))
-        pixels = [[pixel] for pixel in range(PIXELS)] if self.head.name == "masked" else [list(range(PIXELS))]
-        for together in pixels:
-            logits = shared_training.predict(self.head, [known, patches], batch_size=len(known))
-            weights = np.cumsum(np.exp(logits[..., 0] - logits[..., 0].max(axis=-1, keepdims=True)), axis=-1)
-            chosen = np.argmax(chance[:, :1] * weights[:, -1:] <= weights, axis=-1)
-            of_chosen = logits[np.arange(len(known)), chosen, 1:][:, together]
-            patches[:, together] = chance[:, 1:][:, together] < 1 / (1 + np.exp(-of_chosen))
-        return patches
-
     def complete(self, patches, given, rng):
-        """Return patches (count, 16, 49) of which all but the first `given` are drawn anew, one after another."""
-        patches = np.array(patches)
-        for index in range(given, PATCHES):
-            known = shared_training.predict(self.lstm, patches)[:, index]
-            patches[:, index] = self.draw(known, rng)
-        return patches
-
-
-def to_grey(patches):
-    """Return patches of 0 and 1, (count, 16, 49), as uint8 pictures (count, 28, 28)."""
-    return shared_figures.to_uint8(to_pictures(patches), low=0, high=1)
+        """Return patches (count, 16, 49) completed from the first `given`, as by `shared_patches.complete`."""
+        return shared_patches.complete(self.lstm, self.head, patches, given, rng)
 
 
 def cut(patches, given):

@@ -1,4 +1,4 @@
-"""The drum bars of a run: split, read for their style, compared with others, and drawn as figures."""
+"""Drum bars: decoded from codes and drawn; those of a run split, read for style, compared, and shown as figures."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,15 +8,51 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from shared_distances import nearest
-from shared_drums import CELLS, INSTRUMENTS, SPLITS
+from shared_drums import CELLS, INSTRUMENTS, SPLITS, STEPS
 from shared_figures import DPI
-from shared_training import Batches
+from shared_training import Batches, predict
 
 
 def f1(hits, others):
     """Return the F1 score of hits against others, uint8 of one shape, over all cells; 1.0 if both have none."""
     both = hits.sum(dtype=int) + others.sum(dtype=int)
     return float(2 * np.sum(hits & others, dtype=int) / both) if both else 1.0
+
+
+def to_hits(logits, temperature, threshold, rng):
+    """Return hits, uint8 of the shape of the logits.
+
+    Args:
+        logits: float (count, 16, 9).
+        temperature: by which they are divided before hits are drawn; at 0 a hit is where they exceed `threshold`.
+        threshold: see there.
+        rng: `numpy.random.Generator`; at temperature 0 it may be None.
+    """
+    if temperature == 0:
+        return (logits > threshold).astype(np.uint8)
+    return (rng.logistic(size=logits.shape) < logits / temperature).astype(np.uint8)
+
+
+def decode(decoder, z_high, z_low):
+    """Return the logits of hits, float (count, 16, 9), that a decoder makes of codes of both levels."""
+    return predict(decoder, [z_high, z_low])["logits"].reshape(-1, STEPS, len(INSTRUMENTS))
+
+
+def draw_codes(prior, high, low, count, rng):
+    """Return codes of new bars, float32 z_high (count, high) and z_low (count, low).
+
+    Args:
+        prior: network from z_high to {"z_mean", "z_log_var"} of z_low; None takes N(0, I) for it.
+        high: dimensions of z_high, which is from N(0, I).
+        low: dimensions of z_low.
+        count: number of bars.
+        rng: `numpy.random.Generator`.
+    """
+    z_high, z_low = (rng.standard_normal((count, size), np.float32) for size in (high, low))
+    if prior is not None:
+        expected = predict(prior, z_high)
+        z_low = expected["z_mean"] + np.exp(expected["z_log_var"] / 2) * z_low
+    return z_high, z_low
 
 
 class Corpus:

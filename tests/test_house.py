@@ -29,6 +29,7 @@ FLOORS = [  # of the shared files; each stands on those before it alone
         "shared_readers",
         "shared_sounds",
         "shared_letters",
+        "shared_patches",
     },
     {"shared_answers", "shared_codes", "shared_traversals", "shared_bars", "shared_attributes"},
 ]

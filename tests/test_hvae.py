@@ -121,11 +121,11 @@ def test_drawn_codes_follow_the_prior(tiny, monkeypatch):
 def test_temperature_divides_the_logits():
     logits = np.full((2_000, 16, 9), 1.0)
     rng = np.random.default_rng(0)
-    assert script.to_hits(logits, 0, 0, rng).all()
-    assert not script.to_hits(logits, 0, 1.5, rng).any()
+    assert shared_bars.to_hits(logits, 0, 0, rng).all()
+    assert not shared_bars.to_hits(logits, 0, 1.5, rng).any()
     for temperature in (0.5, 1, 2):
         expected = 1 / (1 + np.exp(-1 / temperature))
-        assert script.to_hits(logits, temperature, 0, rng).mean() == pytest.approx(expected, abs=0.01)
+        assert shared_bars.to_hits(logits, temperature, 0, rng).mean() == pytest.approx(expected, abs=0.01)
 
 
 def test_f1_of_known_bars():

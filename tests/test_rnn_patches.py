@@ -8,6 +8,7 @@ import pytest
 
 import RNN_mnist_patches as script
 import shared_answers
+import shared_patches
 import shared_readers
 import shared_run
 from shared_files import read_history
@@ -31,7 +32,7 @@ def test_patches_are_cut_row_by_row_and_put_together_again():
     pictures = np.arange(2 * 28 * 28).reshape(2, 28, 28)
     patches = script.to_patches(pictures)
     np.testing.assert_array_equal(patches[1, 6].reshape(7, 7), pictures[1, 7:14, 14:21])
-    np.testing.assert_array_equal(script.to_pictures(patches), pictures)
+    np.testing.assert_array_equal(shared_patches.to_pictures(patches), pictures)
 
 
 def test_binarised_pixels_are_white_as_often_as_they_are_bright():
@@ -41,7 +42,7 @@ def test_binarised_pixels_are_white_as_often_as_they_are_bright():
     assert patches.mean() == pytest.approx(0.2, abs=0.005)
     black_and_white = np.tile(np.array([0, 255], np.uint8), 28 * 14).reshape(1, 28, 28)
     (patches,) = script.to_binary_patches(black_and_white, None, np.random.default_rng(0))
-    np.testing.assert_array_equal(script.to_pictures(patches), black_and_white / 255)
+    np.testing.assert_array_equal(shared_patches.to_pictures(patches), black_and_white / 255)
 
 
 @pytest.mark.parametrize("components", [1, 3])
@@ -75,10 +76,10 @@ def test_a_pixel_of_the_masked_head_sees_those_before_it_alone(model):
 
 def test_patches_are_drawn_as_often_as_their_likelihood_says(model):
     known = np.random.default_rng(1).standard_normal((1, script.UNITS)).astype(np.float32)
-    drawn = model.draw(np.repeat(known, 4_000, axis=0), np.random.default_rng(0))
+    drawn = shared_patches.draw_patch(model.head, np.repeat(known, 4_000, axis=0), np.random.default_rng(0))
     logits = np.asarray(model.head([np.repeat(known, 4_000, axis=0), drawn]))
     found = -np.mean(np.asarray(script.log_likelihood(logits, drawn)))
-    again = model.draw(np.repeat(known, 4_000, axis=0), np.random.default_rng(1))
+    again = shared_patches.draw_patch(model.head, np.repeat(known, 4_000, axis=0), np.random.default_rng(1))
     np.testing.assert_allclose(again.mean(axis=0), drawn.mean(axis=0), atol=0.06)
     # The first pixel's chance is known in closed form, and so is the entropy where there is one component.
     if logits.shape[1] == 1:
