@@ -1,5 +1,6 @@
 """What the experiments are built from: the convolutional backbone of the faces, the expressions of the arithmetic."""
 
+import re
 from math import ceil
 
 import keras
@@ -111,9 +112,27 @@ def arithmetic_expressions():
     """
     operands = range(100)
     triples = [(a, sign, b) for sign in "+-" for a in operands for b in operands]
-    queries = [f"{a}{sign}{b}".rjust(QUERY_LENGTH) for a, sign, b in triples]
+    queries = [write_query(a, sign, b) for a, sign, b in triples]
     answers = [str(a + b if sign == "+" else a - b).rjust(ANSWER_LENGTH) for a, sign, b in triples]
     return queries, answers
+
+
+def read_query(text):
+    """Return the numbers and the sign of a sum or difference, spaces or none between them: (a, sign, b).
+
+    Raises:
+        InputError: it is none of two whole numbers 0 to 99.
+    """
+    found = re.fullmatch(r" *(\d{1,2}) *([+-]) *(\d{1,2}) *", text, re.ASCII)
+    if found is None:
+        raise InputError(f"{text.strip()[:20]!r} is no sum or difference of two whole numbers 0 to 99, such as 12+34.")
+    a, sign, b = found.groups()
+    return int(a), sign, int(b)
+
+
+def write_query(a, sign, b, aligned=False):
+    """Return a query of QUERY_LENGTH characters, padded in front, or if `aligned`, in front of each number."""
+    return f"{a:>2}{sign}{b:>2}" if aligned else f"{a}{sign}{b}".rjust(QUERY_LENGTH)
 
 
 def sample_expressions(limit, seed):

@@ -82,12 +82,13 @@ def decode(decoder, codes, low=0):
 
 
 def makes_pictures(chain):
-    """Say whether networks, one after the other, lead from vectors to square colour pictures, with no other inputs."""
+    """Say whether networks, one after the other, lead from vectors to square pictures, with no other inputs."""
     ways = [(network.inputs, keras.tree.flatten(network.outputs)) for network in chain]
     if any(len(tensors) != 1 for way in ways for tensors in way):
         return False
     starts, ends = zip(*((first.shape[1:], last.shape[1:]) for (first,), (last,) in ways), strict=True)
-    return len(starts[0]) == 1 and starts[1:] == ends[:-1] and ends[-1] == (*ends[-1][:1] * 2, 3)
+    is_picture = ends[-1] in ((*ends[-1][:1] * 2, 3), ends[-1][:1] * 2)  # in colour or grey
+    return len(starts[0]) == 1 and starts[1:] == ends[:-1] and is_picture
 
 
 class Sampler:
@@ -110,7 +111,7 @@ class Sampler:
         self.size = self.last.output_shape[1]
 
     def generate(self, noise):
-        """Return uint8 pictures (count, size, size, 3) of noise (count, latent_dim)."""
+        """Return uint8 pictures (count, size, size, 3), grey ones (count, size, size), of noise (count, latent_dim)."""
         for network in self.before:
             noise = predict(network, noise)
         return decode(self.last, noise, self.low)
@@ -121,7 +122,7 @@ class Sampler:
 
 
 def open_sampler(folder):
-    """Return the `Sampler` of a run of faces, finished or not, by the networks that its folder holds.
+    """Return the `Sampler` of a run of pictures, finished or not, by the networks that its folder holds.
 
     These are a "generator" from noise to pictures in [-1, 1], of a GAN or a VAE-GAN; a "prior" from noise to the codes
     of a "decoder"; or the "decoder" of a VAE, whose prior is N(0, I). Decoders give pictures in [0, 1].
@@ -143,7 +144,7 @@ def open_sampler(folder):
     else:
         raise InputError(f"{folder}: holds no networks that make pictures of noise.")
     if not makes_pictures(chain):
-        raise InputError(f"{folder}: its networks make something else than colour pictures of one noise.")
+        raise InputError(f"{folder}: its networks make something else than pictures of one noise.")
     return Sampler(chain, low)
 
 

@@ -102,10 +102,8 @@ def build_model(reader, calculator, decided=False):
 
 def align(queries):
     """Return int8 tokens of queries (count, 5), padded in front of each number instead of in front of the whole."""
-    texts = [query.strip() for query in shared_blocks.to_texts(queries)]
-    signs = ["+" if "+" in text else "-" for text in texts]
-    numbers = [text.split(sign) for text, sign in zip(texts, signs, strict=True)]
-    return shared_blocks.to_tokens([f"{a:>2}{sign}{b:>2}" for (a, b), sign in zip(numbers, signs, strict=True)])
+    parts = map(shared_blocks.read_query, shared_blocks.to_texts(queries))
+    return shared_blocks.to_tokens([shared_blocks.write_query(*each, aligned=True) for each in parts])
 
 
 def move(glyphs, rng):

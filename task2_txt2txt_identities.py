@@ -95,14 +95,12 @@ def derive(equations):
 def to_numbers(queries, answers):
     """Return int tokens of queries (count, 5) and answers (count, 3) as a list of equations (a, sign, b, c)."""
     texts = zip(shared_blocks.to_texts(queries), shared_blocks.to_texts(answers), strict=True)
-    parts = [(*re.fullmatch(r" *(\d+)([+-])(\d+)", query).groups(), answer) for query, answer in texts]
-    return [(int(a), sign, int(b), int(c)) for a, sign, b, c in parts]
+    return [(*shared_blocks.read_query(query), int(answer)) for query, answer in texts]
 
 
 def write(equations, ideas):
     """Return equations as an arm with some IDEAS sees them: int8 tokens of queries (count, 5), answers (count, 3)."""
-    aligned = "aligned" in ideas
-    queries = [f"{a:>2}{sign}{b:>2}" if aligned else f"{a}{sign}{b}".rjust(5) for a, sign, b, _ in equations]
+    queries = [shared_blocks.write_query(a, sign, b, "aligned" in ideas) for a, sign, b, _ in equations]
     answers = shared_blocks.to_tokens([f"{c:>3}" for *_, c in equations])
     return shared_blocks.to_tokens(queries), turn(answers, ideas)
 

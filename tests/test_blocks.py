@@ -162,3 +162,23 @@ def test_banks_of_other_seeds_share_no_stroke():
     signs = [set(map(bytes, bank.glyphs[10:-1])) for bank in banks]
     assert min(map(len, signs)) > 1_900
     assert not signs[0] & signs[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [("12+34", (12, "+", 34)), (" 7 - 45 ", (7, "-", 45)), ("07+5", (7, "+", 5))],
+)
+def test_queries_are_read(text, parts):
+    assert shared_blocks.read_query(text) == parts
+
+
+@pytest.mark.parametrize("text", ["", "12", "12*3", "12+", "100+1", "1.5+2", "1+2+3", "1 2+3", "²+3", "12+34\n"])
+def test_what_is_no_query_is_refused(text):
+    with pytest.raises(shared_files.InputError, match="is no sum or difference"):
+        shared_blocks.read_query(text)
+
+
+def test_every_query_is_written_as_it_was_read():
+    queries, _ = shared_blocks.arithmetic_expressions()
+    assert [shared_blocks.write_query(*shared_blocks.read_query(query)) for query in queries] == queries
+    assert shared_blocks.write_query(7, "-", 5, aligned=True) == " 7- 5"

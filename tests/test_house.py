@@ -32,6 +32,7 @@ FLOORS = [  # of the shared files; each stands on those before it alone
         "shared_patches",
     },
     {"shared_answers", "shared_codes", "shared_traversals", "shared_bars", "shared_attributes"},
+    {"shared_models"},
 ]
 MAKE_THEIR_OWN_DATA = {"task2_txt2txt_identities"}
 

@@ -12,14 +12,14 @@ from PIL import Image
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_trained_networks_need_no_script(tiny, tmp_path, monkeypatch):
+def test_the_trained_networks_need_no_script(tmp_path, monkeypatch):
+    (tmp_path / "models").symlink_to(ROOT / "models")
     monkeypatch.chdir(tmp_path)
-    tiny("VAE_filter64_latent32").main(["--out", "runs/VAE_filter64_latent32"])
     (code,) = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
     picture = np.asarray(Image.open(tmp_path / "faces.png"))
     assert picture.shape == (64, 8 * 64, 3)
-    assert 100 < picture.mean() < 155  # an untrained network is grey
+    assert picture.std() > 40  # an untrained network is grey
 
 
 def test_a_notebook_sets_a_constant_and_calls_main(tiny, tmp_path, capsys, monkeypatch):

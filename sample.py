@@ -1,0 +1,109 @@
+"""New samples from any trained model, of `models/` or of a run, in seconds.
+
+    python sample.py models/VAEGAN_filter128_latent128 grid.png --count 64 --seed 3
+    python sample.py models/GAN_fonts/labels_0 name.png --text ADA      # letters, or digits, that are asked for
+    python sample.py models/HVAE_drums bars.wav                         # or .mid, or .png
+    python sample.py models/task2_txt2txt_identities --text 12+34       # an answer, printed
+    python sample.py models/A2_text2image_crisp answer.png --text 12+34
+
+A model that reads handwriting, such as `models/task2_img2txt_glyphs`, is given the expression in digits of `--mnist`,
+which the picture shows.
+"""
+
+import shared_start  # noqa: F401, first: TensorFlow without its noise
+
+from pathlib import Path
+
+import numpy as np
+
+import shared_blocks
+import shared_data
+import shared_figures
+import shared_models
+import shared_sounds
+from shared_command_line import OneLineParser, number_32_bit, positive, run_script
+from shared_files import InputError
+
+COUNT = {"pictures": 32, "bars": 8}
+COLUMNS = 8  # pictures in a row
+TEMPO = 100  # quarter notes a minute
+CELL = 6  # pixels of a cell in a picture of drum bars
+
+
+def save_pictures(path, pictures, title):
+    """Write uint8 pictures as a grid with a title."""
+    if path is None or path.suffix != ".png":
+        raise InputError("This model makes pictures: name a .png file to write.")
+    shared_figures.save_grid(path, pictures, title, min(COLUMNS, len(pictures)))
+
+
+def save_bars(path, hits, title):
+    """Write drum bars, uint8 (count, 16, 9), as sound, as MIDI or as a picture, by the suffix of the file."""
+    suffix = None if path is None else path.suffix
+    notes = shared_sounds.to_notes(hits)
+    if suffix == ".wav":
+        shared_sounds.write_wave(path, notes, TEMPO, len(hits))
+    elif suffix == ".mid":
+        shared_sounds.write_midi(path, notes, TEMPO)
+    elif suffix == ".png":
+        save_pictures(path, shared_sounds.to_pictures(hits, CELL), title)
+    else:
+        raise InputError("This model makes drum bars: name a .wav, .mid or .png file to write.")
+
+
+def print_answer(answer, probabilities):
+    """Print an answer, and how probable the model finds each of its characters."""
+    print(f"Answer: {answer}")
+    for character, probability in zip(answer.rjust(len(probabilities)), probabilities.max(axis=-1), strict=True):
+        print(f"  {'(none)' if character == ' ' else character:>6}  {probability:.4f}")
+
+
+def handwritten(solver, text, mnist, seed):
+    """Return an expression in glyphs, uint8 (5, 28, 28), of test digits and of drawn signs."""
+    _, test, _ = shared_data.find_digits(mnist, seed)
+    return shared_blocks.GlyphBank(*test, seed).pick(solver.tokens_of(text)[0], np.random.default_rng(seed))
+
+
+def main(argv=None):
+    """Open the model that the command line names, and write or print what it makes.
+
+    Raises:
+        InputError: it cannot be opened, does not make what is asked for, or the file does not suit it.
+    """
+    parser = OneLineParser(description=__doc__)
+    parser.add_argument("model", type=Path, help="folder in models/, or of a run or its part")
+    parser.add_argument("file", type=Path, nargs="?", help="file to write")
+    parser.add_argument("--count", type=positive, help="how many (32; 8 bars; 1 answer)")
+    parser.add_argument("--seed", type=number_32_bit, default=0, help="of everything random (%(default)s)")
+    parser.add_argument("--text", help="expression to answer, or letters or digits to draw")
+    parser.add_argument(shared_data.DIGITS_FLAG[0], help=shared_data.DIGITS_FLAG[1])
+    args = parser.parse_args(argv)
+    model = shared_models.open_model(args.model)
+    title = f"{args.model}, seed {args.seed}"
+    answers = isinstance(model, shared_models.Solver | shared_models.Writer)
+    if answers and args.text is None:
+        raise InputError("This model answers expressions: ask with --text, such as --text 12+34.")
+    if args.text is not None and not (answers or isinstance(model, shared_models.Glyphs)):
+        raise InputError("This model cannot be asked for anything: leave --text out.")
+    if isinstance(model, shared_models.Writer):
+        save_pictures(args.file, model.sample(args.count or 1, args.seed, args.text), f"{args.text}, {title}")
+    elif isinstance(model, shared_models.Solver) and model.reads_pictures:
+        glyphs = handwritten(model, args.text, args.mnist, args.seed)
+        if args.file:
+            save_pictures(args.file, glyphs, f"{args.text}, {title}")
+        print_answer(*model.answer_pictures(glyphs))
+    elif isinstance(model, shared_models.Solver):
+        print_answer(*model.answer(args.text))
+    elif isinstance(model, shared_models.Drums):
+        save_bars(args.file, model.sample(args.count or COUNT["bars"], args.seed), title)
+    elif isinstance(model, shared_models.Glyphs):
+        count = args.count or len(args.text or model.letters) or COUNT["pictures"]
+        save_pictures(args.file, model.sample(count, args.seed, args.text or ""), title)
+    else:
+        save_pictures(args.file, model.sample(args.count or COUNT["pictures"], args.seed), title)
+    if args.file:
+        print(f"Written: {args.file}")
+
+
+if __name__ == "__main__":
+    run_script(main, resumable=False)
