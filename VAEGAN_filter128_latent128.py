@@ -14,7 +14,7 @@ Writes `runs/VAEGAN_filter128_latent128/`: settings.json, history.csv, curves.pn
 reconstructions.png, interpolation.png (between two held-out faces), beside.png and comparison.csv (with the runs of
 `--beside`), results.json, encoder.keras, generator.keras, discriminator.keras, checkpoint/; with attributes, reader/
 (the network that reads them: reader.keras, attributes.csv, and as above), edits.png (held-out faces edited),
-effects.csv and effects.png (what is read after a step along each attribute's direction).
+effects.csv and effects.png (what is read after a step along each attribute's direction), directions.csv (these steps).
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -370,6 +370,12 @@ def save_edits(run, decode, held_out, codes, steps, changes):
     run.save_rows("edits.png", groups, 2 * len(few))
 
 
+def save_directions(run, steps):
+    """Write directions.csv: of each attribute a step of one standard deviation, {attribute: float (LATENT_DIM,)}."""
+    rows = [{"attribute": name, **dict(enumerate(map(float, step), start=1))} for name, step in steps.items()]
+    shared_files.write_table(run.folder / "directions.csv", rows)
+
+
 def edit(run, encoder, generator, images, labels, train_rows, held_out_rows):
     """Train the reader, move the codes of held-out faces along attributes, and show and measure what this changes.
 
@@ -416,6 +422,7 @@ def edit(run, encoder, generator, images, labels, train_rows, held_out_rows):
             numbers = dict(zip(("before", "back", "forth", "change"), map(float, probabilities), strict=True))
             effects.append({"direction": kind, "edited": edited[row], "read": names[column], **numbers})
     shared_files.write_table(run.folder / "effects.csv", effects)
+    save_directions(run, dict(zip(names, steps[DIRECTION] / STRENGTH, strict=True)))
 
     matrices = {
         kind: {**dict(zip(names, changes[kind], strict=True)), RANDOM: changes[RANDOM][0]}

@@ -4,7 +4,7 @@
 
 Writes `models/<run>/`, or `models/<run>/<part>/` for a part, over what is there: the networks without discriminator,
 their weights rounded to half precision and the files compressed, to less than half, to be loaded by plain Keras;
-results.json; and settings.json, without the paths and the machine that the run had.
+results.json; directions.csv, if there is one; and settings.json, without the paths and the machine that the run had.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -22,6 +22,7 @@ from shared_networks import network_files
 MODELS = Path(__file__).resolve().parent.parent / "models"
 KEPT_SETTINGS = ("script", "data", "fingerprint", "backend", "constants", "versions")
 KEPT_ARGUMENTS = ("epochs", "batch_size", "limit", "seed")
+KEPT_TABLES = ("results.json", "directions.csv")
 NOT_KEPT = {"discriminator"}  # which is needed for training alone
 
 
@@ -58,7 +59,9 @@ def keep(folder, models):
     kept = models / folder.relative_to(run.parent)
     make_folder(kept)
     write_json(kept / "settings.json", {**{name: settings[name] for name in KEPT_SETTINGS}, "arguments": arguments})
-    shutil.copy(folder / "results.json", kept)
+    for name in KEPT_TABLES:
+        if (folder / name).exists():
+            shutil.copy(folder / name, kept)
     for path in paths:
         save_small(keras.saving.load_model(path, compile=False), kept / path.name)
         print(f"{kept / path.name}: {(kept / path.name).stat().st_size / 1e6:.1f} MB")

@@ -242,6 +242,15 @@ def test_a_vae_and_a_gan_are_shown_beside(tiny, data, tmp_path):
     for row in effects:
         assert float(row["change"]) == pytest.approx(float(row["forth"]) - float(row["back"]), abs=1e-6)
 
+    encoder = keras.saving.load_model(folder / "encoder.keras")
+    codes = shared_networks.encode(encoder, FACES)["z_mean"]
+    with open(folder / "directions.csv", newline="") as file:
+        steps = {row.pop("attribute"): np.array([*row.values()], float) for row in csv.DictReader(file)}
+    assert len(steps) == 3
+    for step in steps.values():  # of one deviation of the training codes, which are most of these
+        length = np.linalg.norm(step)
+        assert np.std(codes @ step / length) == pytest.approx(length, rel=0.3)
+
     again = tiny(script.__name__).main([*data, "--out", str(folder), "--resume"])  # without attributes and others
     assert again.items() <= {**results, "seconds": again["seconds"]}.items()
     assert "edit_effect" not in again
