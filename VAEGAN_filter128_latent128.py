@@ -68,7 +68,7 @@ COLUMNS = 10  # pictures in a row of beside.png and reconstructions.png
 EDITED = 6  # faces in edits.png
 INTERPOLATION_STEPS = COLUMNS
 FEWEST = 20  # pictures
-LOOKS = ("attributes", "beside", "ATTRIBUTES", "DIRECTION", "STRENGTH", "COLUMNS", "EDITED", "LOOKS")  # may change
+LOOKS = ("attributes", "beside", "DIRECTION", "STRENGTH", "COLUMNS", "EDITED", "LOOKS")  # may change
 TINY = {"FILTERS": 8, "LIMIT": 60, "BATCH_SIZE": 20, "EPOCHS": 1, "READER": READER | {"epochs": 2, "filters": 8}}
 
 
@@ -115,8 +115,7 @@ def scale(images):
 
 def flipped(images, rng):
     """Return a batch in which each picture is mirrored or not: a `transform` of `Batches`."""
-    mirrored = rng.random(len(images)) < 0.5
-    return (np.where(mirrored[:, None, None, None], images[:, :, ::-1], images),)
+    return (shared_training.mirrored(images, rng),)
 
 
 def feature_errors(features, originals):
@@ -267,9 +266,7 @@ class Beside:
             pictures = decode(codes)
             fidelity = shared_distances.fidelity(pictures, held_out)
             self.comparison.add(f"{model}, reconstructions", pictures, epochs=epochs, **fidelity)
-            share = np.linspace(0, 1, INTERPOLATION_STEPS, dtype=np.float32)[:, None]
-            line = (1 - share) * codes[0] + share * codes[-1]
-            self.interpolations[f"{model}, between two held-out faces"] = decode(line)
+            self.interpolations[f"{model}, between two held-out faces"] = decode(between(codes[0], codes[-1]))
         self.comparison.add(f"{model}, samples", decode(noise[:-1]), epochs=epochs)
 
     def save(self, run):
@@ -305,7 +302,7 @@ def compare(run, epochs, encoder, generator, train, held_out, others):
     beside = Beside(train, held_out, run.args.seed)
     beside.add(run.name, epochs, encoder, decoder_of(generator, low=-1), LATENT_DIM)
     for model, trained_for, networks in others:
-        is_vae = "decoder" in networks
+        is_vae = shared_networks.is_vae(networks)
         decoder, encoder = (networks["decoder"], networks["encoder"]) if is_vae else (networks["generator"], None)
         decode = decoder_of(decoder, low=0 if is_vae else -1)
         beside.add(model, trained_for, encoder, decode, decoder.input_shape[1])
@@ -370,6 +367,31 @@ def save_edits(run, decode, held_out, codes, steps, changes):
     run.save_rows("edits.png", groups, 2 * len(few))
 
 
+def save_effects(run, names, before, after):
+    """Write effects.csv and effects.png: what is read of held-out faces before and after each edit.
+
+    Args:
+        run: the `shared_run.Run` to write to.
+        names: of the attributes.
+        before: float (attributes,), the mean probabilities read before.
+        after: {kind of direction: float (edited, 2, attributes)}, after a step back and a step forth; RANDOM is one of
+            the kinds, and its direction stands for no attribute.
+    """
+    edited = {kind: [RANDOM] if kind == RANDOM else names for kind in after}
+    rows = []
+    for kind, table in after.items():
+        for row, column in np.ndindex(len(table), len(names)):
+            back, forth = map(float, table[row, :, column])
+            numbers = {"before": float(before[column]), "back": back, "forth": forth, "change": forth - back}
+            rows.append({"direction": kind, "edited": edited[kind][row], "read": names[column], **numbers})
+    shared_files.write_table(run.folder / "effects.csv", rows)
+    changes = {kind: dict(zip(edited[kind], table[:, 1] - table[:, 0], strict=True)) for kind, table in after.items()}
+    by_chance = changes.pop(RANDOM)
+    title = run.title(f"probability read {STRENGTH:g} deviations forth less that {STRENGTH:g} back, held-out faces")
+    matrices = {kind: rows | by_chance for kind, rows in changes.items()}
+    shared_attributes.save_matrices(run.folder / "effects.png", matrices, names, title)
+
+
 def save_directions(run, steps):
     """Write directions.csv: of each attribute a step of one standard deviation, {attribute: float (LATENT_DIM,)}."""
     rows = [{"attribute": name, **dict(enumerate(map(float, step), start=1))} for name, step in steps.items()]
@@ -411,28 +433,15 @@ def edit(run, encoder, generator, images, labels, train_rows, held_out_rows):
     directions = shared_attributes.unit_directions(train_codes, table)
     anywhere = np.random.default_rng(run.args.seed).standard_normal((1, LATENT_DIM), np.float32)
     directions[RANDOM] = shared_attributes.to_unit_length(anywhere)
-    effects, changes, steps = [], {}, {}
-    for kind, each in directions.items():
-        edited = [RANDOM] if kind == RANDOM else names
-        steps[kind] = shared_attributes.steps_along(each, train_codes, STRENGTH)
-        after = shared_attributes.measure_effects(read, codes, steps[kind])
-        changes[kind] = after[:, 1] - after[:, 0]
-        for (row, column), change in np.ndenumerate(changes[kind]):
-            probabilities = (before[:, column].mean(), *after[row, :, column], change)
-            numbers = dict(zip(("before", "back", "forth", "change"), map(float, probabilities), strict=True))
-            effects.append({"direction": kind, "edited": edited[row], "read": names[column], **numbers})
-    shared_files.write_table(run.folder / "effects.csv", effects)
-    save_directions(run, dict(zip(names, steps[DIRECTION] / STRENGTH, strict=True)))
+    steps = {kind: shared_attributes.steps_along(each, train_codes, STRENGTH) for kind, each in directions.items()}
+    after = {kind: shared_attributes.measure_effects(read, codes, each) for kind, each in steps.items()}
+    changes = {kind: each[:, 1] - each[:, 0] for kind, each in after.items()}
 
-    matrices = {
-        kind: {**dict(zip(names, changes[kind], strict=True)), RANDOM: changes[RANDOM][0]}
-        for kind in directions
-        if kind != RANDOM
-    }
-    title = run.title(f"probability read {STRENGTH:g} deviations forth less that {STRENGTH:g} back, held-out faces")
-    shared_attributes.save_matrices(run.folder / "effects.png", matrices, names, title)
-    shown = (dict(zip(names, each, strict=True)) for each in (steps[DIRECTION], np.diag(changes[DIRECTION])))
-    save_edits(run, decode, held_out, codes, *shown)
+    save_effects(run, names, before.mean(axis=0), after)
+    shown = dict(zip(names, steps[DIRECTION], strict=True))
+    save_directions(run, {name: step / STRENGTH for name, step in shown.items()})
+    own_changes = dict(zip(names, np.diag(changes[DIRECTION]), strict=True))
+    save_edits(run, decode, held_out, codes, shown, own_changes)
     for kind, prefix in (("others held equal", ""), ("means", "means_")):
         own, others = shared_attributes.own_and_other_effects(changes[kind])
         found |= {f"{prefix}edit_effect": own, f"{prefix}side_effect": others}

@@ -157,6 +157,8 @@ def trained_and_held_out(folders, data, samples):
     if left < FEWEST:
         wanted = min(samples, len(images) // 2)
         how = f"train with --limit {len(images) - wanted} to leave {wanted:,}"
+        if wanted < FEWEST:
+            how = f"{2 * FEWEST:,} are needed, half of them to train on"
         raise InputError(f"{data}: {trained:,} of {len(images):,} pictures were trained on, too many; {how}.")
     if trained < FEWEST:
         raise InputError(f"--data: these runs were trained on {trained:,} pictures; the floor needs {FEWEST:,}.")

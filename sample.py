@@ -30,25 +30,25 @@ TEMPO = 100  # quarter notes a minute
 CELL = 6  # pixels of a cell in a picture of drum bars
 
 
+def require_suffix(path, *suffixes):
+    """Raise `InputError` unless there is a file to write whose name ends in one of these."""
+    if path is None or path.suffix not in suffixes:
+        raise InputError(f"Name a file to write that ends in {' or '.join(suffixes)}.")
+
+
 def save_pictures(path, pictures, title):
     """Write uint8 pictures as a grid with a title."""
-    if path is None or path.suffix != ".png":
-        raise InputError("This model makes pictures: name a .png file to write.")
     shared_figures.save_grid(path, pictures, title, min(COLUMNS, len(pictures)))
 
 
 def save_bars(path, hits, title):
     """Write drum bars, uint8 (count, 16, 9), as sound, as MIDI or as a picture, by the suffix of the file."""
-    suffix = None if path is None else path.suffix
+    if path.suffix == ".png":
+        return save_pictures(path, shared_sounds.to_pictures(hits, CELL), title)
     notes = shared_sounds.to_notes(hits)
-    if suffix == ".wav":
-        shared_sounds.write_wave(path, notes, TEMPO, len(hits))
-    elif suffix == ".mid":
-        shared_sounds.write_midi(path, notes, TEMPO)
-    elif suffix == ".png":
-        save_pictures(path, shared_sounds.to_pictures(hits, CELL), title)
-    else:
-        raise InputError("This model makes drum bars: name a .wav, .mid or .png file to write.")
+    if path.suffix == ".mid":
+        return shared_sounds.write_midi(path, notes, TEMPO)
+    return shared_sounds.write_wave(path, notes, TEMPO, len(hits))
 
 
 def print_answer(answer, probabilities):
@@ -62,6 +62,17 @@ def handwritten(solver, text, mnist, seed):
     """Return an expression in glyphs, uint8 (5, 28, 28), of test digits and of drawn signs."""
     _, test, _ = shared_data.find_digits(mnist, seed)
     return shared_blocks.GlyphBank(*test, seed).pick(solver.tokens_of(text)[0], np.random.default_rng(seed))
+
+
+def solve(solver, args, title):
+    """Print the answer to the expression of the command line; show it in handwriting if that is what is read."""
+    if not solver.reads_pictures:
+        return print_answer(*solver.answer(args.text))
+    glyphs = handwritten(solver, args.text, args.mnist, args.seed)
+    if args.file:
+        require_suffix(args.file, ".png")
+        save_pictures(args.file, glyphs, f"{args.text}, {title}")
+    return print_answer(*solver.answer_pictures(glyphs))
 
 
 def main(argv=None):
@@ -85,22 +96,23 @@ def main(argv=None):
         raise InputError("This model answers expressions: ask with --text, such as --text 12+34.")
     if args.text is not None and not (answers or isinstance(model, shared_models.Glyphs)):
         raise InputError("This model cannot be asked for anything: leave --text out.")
-    if isinstance(model, shared_models.Writer):
-        save_pictures(args.file, model.sample(args.count or 1, args.seed, args.text), f"{args.text}, {title}")
-    elif isinstance(model, shared_models.Solver) and model.reads_pictures:
-        glyphs = handwritten(model, args.text, args.mnist, args.seed)
-        if args.file:
-            save_pictures(args.file, glyphs, f"{args.text}, {title}")
-        print_answer(*model.answer_pictures(glyphs))
-    elif isinstance(model, shared_models.Solver):
-        print_answer(*model.answer(args.text))
+    if isinstance(model, shared_models.Solver):
+        if not model.reads_pictures and args.file:
+            raise InputError("This model prints its answer: leave the file out.")
+        solve(model, args, title)
     elif isinstance(model, shared_models.Drums):
+        require_suffix(args.file, ".wav", ".mid", ".png")
         save_bars(args.file, model.sample(args.count or COUNT["bars"], args.seed), title)
-    elif isinstance(model, shared_models.Glyphs):
-        count = args.count or len(args.text or model.letters) or COUNT["pictures"]
-        save_pictures(args.file, model.sample(count, args.seed, args.text or ""), title)
     else:
-        save_pictures(args.file, model.sample(args.count or COUNT["pictures"], args.seed), title)
+        require_suffix(args.file, ".png")
+        if isinstance(model, shared_models.Writer):
+            pictures, title = model.sample(args.count or 1, args.seed, args.text), f"{args.text}, {title}"
+        elif isinstance(model, shared_models.Glyphs):
+            count = args.count or len(args.text or model.letters) or COUNT["pictures"]
+            pictures = model.sample(count, args.seed, args.text or "")
+        else:
+            pictures = model.sample(args.count or COUNT["pictures"], args.seed)
+        save_pictures(args.file, pictures, title)
     if args.file:
         print(f"Written: {args.file}")
 

@@ -12,7 +12,7 @@ import shared_data
 import shared_drawings
 from shared_figures import DPI, to_unit
 from shared_files import InputError, first_of
-from shared_training import Batches
+from shared_training import Batches, mirrored
 
 
 def read_attributes(path):
@@ -103,8 +103,14 @@ def find_attributes(path, data, source, count, limit, seed):
 
 
 def choose(labels, wanted, rows):
-    """Return the attributes in `wanted` that some of the pictures in `rows` have and some have not, in that order."""
+    """Return the attributes in `wanted` that some of the pictures in `rows` have and some have not, in that order.
+
+    Raises:
+        InputError: there are labels, and none of these.
+    """
     chosen = {name: labels[name] for name in wanted if name in labels and 0 < labels[name][rows].mean() < 1}
+    if labels and not chosen:
+        raise InputError(f"--attributes: tells nothing apart of {', '.join(wanted)}.")
     if dropped := [name for name in wanted if name in labels and name not in chosen]:
         print(f"Note: all training pictures are alike in {', '.join(dropped)}, which is left out.")
     return chosen
@@ -112,8 +118,7 @@ def choose(labels, wanted, rows):
 
 def to_reader_batch(images, labels, rng):
     """Return uint8 pictures in [0, 1], mirrored at random, and labels as float32: a `transform` of `Batches`."""
-    mirrored = rng.random(len(images)) < 0.5
-    return to_unit(np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)), labels.astype(np.float32)
+    return to_unit(mirrored(images, rng)), labels.astype(np.float32)
 
 
 def balanced_cross_entropy(shares):

@@ -83,7 +83,7 @@ def sorted_projections(patches, directions):
 
 
 class SlicedWasserstein:
-    """The sliced Wasserstein distance of sets of pictures to one set, whose part is computed once.
+    """The sliced Wasserstein distance of sets of pictures to one set, whose projections are computed once and kept.
 
     Karras et al., "Progressive Growing of GANs", 2018, section 5 and their code: local patches of the levels of a
     Laplacian pyramid, projected on random directions, sorted and compared. Each set is brought to its own mean and

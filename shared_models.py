@@ -20,6 +20,9 @@ class Glyphs:
         generator: network from noise (count, latent_dim) and one-hot labels to pictures (count, 28, 28, 1) in [-1, 1].
         labelled: whether it was told labels; else it saw zeros.
 
+    Raises:
+        InputError: the labels are neither 10 nor 26.
+
     Attributes:
         letters: text of all that it can be asked for; "" if it is told nothing.
         latent_dim: dimensions of the noise.
@@ -28,6 +31,10 @@ class Glyphs:
     def __init__(self, generator, labelled):
         self.generator = generator
         (self.latent_dim, self.labels) = (tensor.shape[1] for tensor in generator.inputs)
+        if self.labels not in LETTERS:
+            raise InputError(
+                f"{generator.name}: takes one of {self.labels} labels; known are 10 digits and 26 letters."
+            )
         self.letters = LETTERS[self.labels] if labelled else ""
 
     def generate(self, noise, letters=None):
@@ -71,7 +78,7 @@ class Drums:
     """Prior and decoder of drum bars.
 
     Args:
-        prior: network from z_high to {"z_mean", "z_log_var"} of z_low.
+        prior: network from z_high to {"z_mean", "z_log_var"} of z_low; None if z_low is from N(0, I).
         decoder: network from both to {"logits"}.
         threshold: logit above which there is a hit at temperature 0.
     """
@@ -156,6 +163,22 @@ class Writer:
         )
 
 
+def settings_of(folder):
+    """Return the name of the script of a run or of a part of one, and what its constant ARMS says of the arm, if any.
+
+    Raises:
+        InputError: the script has arms, and the folder is not named after one; the settings are damaged.
+    """
+    run = folder if "script" in read_json(folder / "settings.json") else folder.parent
+    settings = read_json(run / "settings.json", "script", "constants")
+    arms = settings["constants"].get("ARMS", {})
+    names = (folder.name, folder.name.rpartition("_")[0])  # "linear"; "all_1000", "labels_0"
+    arm = next((name for name in names if name in arms), "")
+    if arms and not arm:
+        raise InputError(f"{folder}: is not named after one of {', '.join(arms)}.")
+    return settings["script"], arms.get(arm, {})
+
+
 def open_model(folder):
     """Return what the networks in a folder make: a `Sampler` of pictures, or one of the classes above.
 
@@ -164,8 +187,9 @@ def open_model(folder):
             networks in one folder below it alone stands for that.
 
     Raises:
-        InputError: it holds no such networks, or a damaged one.
+        InputError: it holds no such networks, or a damaged one, or is not named as the run named it.
     """
+    folder = folder.resolve()
     paths = {path.stem: path for path in sorted(folder.glob("*.keras"))}
     if not paths:
         parts = sorted({path.parent for path in folder.glob("*/*.keras")})
@@ -180,7 +204,10 @@ def open_model(folder):
     if {"lstm", "head"} <= paths.keys():
         return Patches(*networks("lstm", "head"))
     if {"encoder_high", "prior", "decoder"} <= paths.keys():
-        return Drums(*networks("prior", "decoder"), read_results(folder / "results.json", "threshold")["threshold"])
+        prior, decoder = networks("prior", "decoder")
+        _, arm = settings_of(folder)
+        threshold = read_results(folder / "results.json", "threshold")["threshold"]
+        return Drums(prior if arm.get("learned_prior", True) else None, decoder, threshold)
     if "text2image" in paths:
         return Writer(*networks("text2image"))
     if "model" in paths:
@@ -196,8 +223,5 @@ def open_arithmetic(folder, model):
     """Return the `Solver` or `Writer` that a model of an arithmetic experiment is."""
     if model.output_shape[1:] != (shared_blocks.ANSWER_LENGTH, len(shared_blocks.CHARACTERS)):
         return Writer(model)
-    run = folder if "script" in read_json(folder / "settings.json") else folder.parent
-    settings = read_json(run / "settings.json", "script", "constants")
-    ideas = settings["constants"].get("ARMS", {}).get(folder.name.rpartition("_")[0], ())  # of text from few equations
-    aligned = "aligned" in ideas or settings["script"] == "task2_img2txt_glyphs"
-    return Solver(model, aligned=aligned, turned="reversed" in ideas)
+    script, ideas = settings_of(folder)
+    return Solver(model, aligned="aligned" in ideas or script == "task2_img2txt_glyphs", turned="reversed" in ideas)

@@ -87,7 +87,8 @@ def makes_pictures(chain):
     if any(len(tensors) != 1 for way in ways for tensors in way):
         return False
     starts, ends = zip(*((first.shape[1:], last.shape[1:]) for (first,), (last,) in ways), strict=True)
-    is_picture = ends[-1] in ((*ends[-1][:1] * 2, 3), ends[-1][:1] * 2)  # in colour or grey
+    shape = ends[-1]
+    is_picture = len(shape) in (2, 3) and shape[0] == shape[1] and shape[2:] in ((), (3,))  # grey, or in colour
     return len(starts[0]) == 1 and starts[1:] == ends[:-1] and is_picture
 
 
@@ -144,7 +145,7 @@ def open_sampler(folder):
     else:
         raise InputError(f"{folder}: holds no networks that make pictures of noise.")
     if not makes_pictures(chain):
-        raise InputError(f"{folder}: its networks make something else than pictures of one noise.")
+        raise InputError(f"{folder}: its networks do not lead from one noise vector to square pictures.")
     return Sampler(chain, low)
 
 

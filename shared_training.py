@@ -175,6 +175,12 @@ def binarised(digits, labels, rng):
     return ((rng.random(digits.shape, np.float32) < to_unit(digits)).astype(np.float32),)
 
 
+def mirrored(images, rng):
+    """Return uint8 pictures (batch, height, width, channels), each of them mirrored or not, as `rng` decides."""
+    turned = rng.random(len(images)) < 0.5
+    return np.where(turned[:, None, None, None], images[:, :, ::-1], images)
+
+
 class SeedEachEpoch(keras.callbacks.Callback):
     """Make all that is random in an epoch follow from seed and epoch, so that a resumed run repeats an unbroken one."""
 

@@ -1,6 +1,6 @@
 """The DCGAN that keras.io teaches, on the same pictures and as measurable as the GAN scripts, to stand beside them.
 
-    python -m maintenance.dcgan --data img_align_celeba --limit 7952    # leaves 2,048 of 10,000 to measure with
+    python -m maintenance.dcgan --data img_align_celeba --limit 7680    # leaves the others to measure with
     python compare_runs.py runs/dcgan runs/GAN_filter128_latent128 --data img_align_celeba
 
 Built from its example "DCGAN to generate face images": its networks, rates, labels (generated is 1, real is 0, noise

@@ -1,5 +1,8 @@
 """Trained models: those that are kept still make what their results say, and any folder is opened or refused."""
 
+import shutil
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -154,11 +157,33 @@ def test_an_arm_is_read_as_its_settings_say(tmp_path, arm, answer):
     assert shared_blocks.to_texts(model.tokens_of("7 + 5")) == [expected]
 
 
+def test_a_folder_is_known_wherever_one_stands(monkeypatch):
+    monkeypatch.chdir(MODELS / "task2_txt2txt_identities" / "all_1000")
+    assert shared_models.open_model(Path(".")).answer("12+34")[0] == "46"
+    monkeypatch.chdir(MODELS / "CGAN_mnist" / "labels")
+    assert shared_models.open_model(Path(".")).letters == "0123456789"
+
+
+def test_bars_of_an_arm_without_learned_prior_are_drawn_from_none(tiny, tmp_path, monkeypatch):
+    script = tiny("HVAE_drums")
+    monkeypatch.setattr(script, "ARMS", {"plain_prior": {"learned_prior": False}})
+    script.main(["--arms", "plain_prior", "--out", str(tmp_path / "run")])
+    assert shared_models.open_model(tmp_path / "run").prior is None
+    assert shared_models.open_model(MODELS / "HVAE_drums").prior is not None
+
+
 def test_what_cannot_be_opened_is_said_in_one_line(tmp_path):
     with pytest.raises(InputError, match=r"holds no networks\.$"):
         shared_models.open_model(tmp_path)
+    inputs = keras.Input((3,)), keras.Input((7,))
+    pictures = keras.layers.Reshape((28, 28, 1))(keras.layers.Dense(784)(keras.layers.Concatenate()(inputs)))
+    with pytest.raises(InputError, match="takes one of 7 labels"):
+        shared_models.Glyphs(keras.Model(inputs, pictures), labelled=True)
     with pytest.raises(InputError, match=r"holds no networks itself; take one of many, two\.$"):
         shared_models.open_model(MODELS / "VAE_mnist_traversal")
+    shutil.copytree(MODELS / "task2_txt2txt_identities/all_1000", tmp_path / "mine")
+    with pytest.raises(InputError, match="mine: is not named after one of plain, identities"):
+        shared_models.open_model(tmp_path / "mine")
     (tmp_path / "generator.keras").write_text("damaged")
     with pytest.raises(InputError, match="a network is damaged"):
         shared_models.open_model(tmp_path)

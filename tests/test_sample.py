@@ -50,11 +50,12 @@ def test_expressions_are_answered(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["GAN_filter128_latent128"], "name a .png file"),
-        (["GAN_filter128_latent128", "faces.wav"], "name a .png file"),
-        (["HVAE_drums", "bars.jpg"], "name a .wav, .mid or .png file"),
-        (["HVAE_drums"], "name a .wav, .mid or .png file"),
+        (["GAN_filter128_latent128"], "ends in .png"),
+        (["GAN_filter128_latent128", "faces.wav"], "ends in .png"),
+        (["HVAE_drums", "bars.jpg"], "ends in .wav or .mid or .png"),
+        (["HVAE_drums"], "ends in .wav or .mid or .png"),
         (["task2_txt2txt_identities"], "ask with --text"),
+        (["task2_txt2txt_identities", "answer.png", "--text", "1+2"], "leave the file out"),
         (["task2_txt2txt_identities", "--text", "12*3"], "'12\\*3' is no sum or difference"),
         (["task2_txt2txt_identities", "--text", ""], "is no sum or difference"),
         (["task2_txt2txt_identities", "--text", "100+1"], "is no sum or difference"),
