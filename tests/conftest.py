@@ -17,7 +17,7 @@ import shared_run
 import shared_training
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS = {"compare_runs", "sample"}  # top-level scripts that are no experiments
+TOOLS = {"compare_runs", "explore", "sample"}  # top-level scripts that are no experiments
 EXPERIMENTS = sorted(path.stem for path in ROOT.glob("*.py") if not path.stem.startswith("shared_"))
 EXPERIMENTS = [name for name in EXPERIMENTS if name not in TOOLS]
 FAMILIES = {}  # of siblings, whose names differ in numbers alone

@@ -30,9 +30,13 @@ FLOORS = [  # of the shared files; each stands on those before it alone
         "shared_sounds",
         "shared_letters",
         "shared_patches",
+        "shared_directions",
     },
     {"shared_answers", "shared_codes", "shared_traversals", "shared_bars", "shared_attributes"},
     {"shared_models"},
+    {"shared_explorer", "shared_handwriting", "shared_layout"},
+    {"shared_handlers"},
+    {"shared_page"},
 ]
 MAKE_THEIR_OWN_DATA = {"task2_txt2txt_identities"}
 

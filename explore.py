@@ -1,0 +1,145 @@
+"""One page, on this machine alone, on which trained models are moved, asked, drawn for, seen and heard.
+
+    pip install -r requirements_explore.txt
+    python explore.py                        # models/ and every run in runs/, at http://127.0.0.1:7860
+    python explore.py elsewhere/my_run       # and this folder
+    python explore.py --measure              # prints how fast the sliders are
+
+Faces and cats along named directions, arithmetic typed or written by hand, digits, letters and drums. Nothing is sent
+anywhere, and what the page writes goes when it ends.
+"""
+
+import shared_start  # noqa: F401, first: TensorFlow without its noise
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import shared_layout
+import shared_page
+import shared_run
+from shared_command_line import OneLineParser, positive, run_script
+from shared_directions import DIRECTIONS
+from shared_files import InputError, find_folder, print_table
+from shared_handlers import Handlers
+
+MODELS_DIR = Path(__file__).resolve().parent / "models"
+PORT = 7860
+CHANGES = 60  # of a slider, that are measured
+SETTINGS = {"pictures": [], "digit codes": [], "digits": ["3"], "letters": ["A"], "drums": [shared_page.TEMPO, False]}
+
+
+def open_gradio(scratch):
+    """Return the module `gradio`, which tells nobody that it is used and keeps its files in `scratch`.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    os.environ |= {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",  # else pandas sums all events up after each of them
+        "HF_HUB_OFFLINE": "1",
+        "GRADIO_TEMP_DIR": str(scratch),
+    }
+    try:
+        import gradio
+    except ImportError as error:
+        raise InputError(f"The page needs Gradio ({error}): pip install -r requirements_explore.txt") from error
+    return gradio
+
+
+def launch(gr, handlers, port):
+    """Start the page in a thread of its own; return `gradio.Blocks` and its address.
+
+    Args:
+        gr: the module `gradio`.
+        handlers: `shared_handlers.Handlers`.
+        port: to be bound on this machine; None takes any that is free.
+
+    Raises:
+        InputError: the port is not free.
+    """
+    blocks = shared_page.Page(gr, handlers).build()
+    try:
+        _, address, _ = blocks.queue().launch(
+            server_name="127.0.0.1",
+            server_port=port,
+            share=False,
+            prevent_thread_lock=True,
+            quiet=True,
+            ssr_mode=False,
+            max_file_size="30mb",
+            theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+            css=shared_page.STYLE,
+            footer_links=[],
+        )
+    except OSError as error:
+        raise InputError(f"Port {port} is not free: take another by --port.") from error
+    return blocks, address
+
+
+def measure(handlers, address):
+    """Return rows of how long it takes, in milliseconds, until a changed slider's picture has come over HTTP."""
+    from gradio_client import Client  # comes with Gradio
+
+    client = Client(address, verbose=False)
+    rows = []
+    for kind, settings in SETTINGS.items():
+        name, named = kind.replace(" ", "_"), shared_layout.NAMED if kind == "pictures" else 0
+        label = shared_layout.first_of(handlers.labels(kind))
+        client.predict(label, 1, *settings, api_name=f"/random_{name}")
+        handlers.measured(kind, label)
+        times = []
+        for place in np.linspace(-2, 2, CHANGES + 1):
+            steps = np.zeros(named + DIRECTIONS)
+            steps[named] = place
+            start = time.perf_counter()
+            client.predict(label, *settings, *steps.tolist(), api_name=f"/move_{name}")
+            times.append(1_000 * (time.perf_counter() - start))
+        median, late = np.quantile(times[1:], [0.5, 0.95])  # the first may compile
+        rows.append({"model": label, "median, ms": float(median), "95th percentile, ms": float(late)})
+    return rows
+
+
+def main(argv=None):
+    """Show the page until Ctrl-C, or print how fast it is.
+
+    Raises:
+        InputError: Gradio is missing, the port is taken, or a folder that is named has no models.
+    """
+    parser = OneLineParser(description=__doc__)
+    parser.add_argument("folders", nargs="*", help="folders of runs, or of their parts, to show as well")
+    parser.add_argument("--port", type=positive, default=PORT, help="of the page on this machine (%(default)s)")
+    parser.add_argument("--measure", action="store_true", help="measure the sliders of a model of each kind, and end")
+    args = parser.parse_args(argv)
+    begun = time.perf_counter()
+    folders = {MODELS_DIR.name: MODELS_DIR}
+    if not args.measure:
+        folders |= {shared_run.RUNS_DIR.name: shared_run.RUNS_DIR} if shared_run.RUNS_DIR.is_dir() else {}
+        folders |= {folder: find_folder(folder) for folder in args.folders}
+    with tempfile.TemporaryDirectory(prefix="explore_") as scratch:
+        gr = open_gradio(scratch)
+        handlers = Handlers(folders, Path(scratch))
+        for name in args.folders:
+            if not any(
+                path.is_relative_to(folders[name]) for models in handlers.found.values() for path in models.values()
+            ):
+                raise InputError(" ".join([f"{name}: holds no models that the page can show.", *handlers.notes]))
+        blocks, address = launch(gr, handlers, None if args.measure else args.port)
+        try:
+            if args.measure:
+                print_table(measure(handlers, address))
+                return
+            print(
+                f"Open {address} (on this machine alone; ready in {time.perf_counter() - begun:.0f} s; Ctrl-C ends it)."
+            )
+            blocks.block_thread()
+        finally:
+            blocks.close(verbose=False)
+
+
+if __name__ == "__main__":
+    run_script(main, resumable=False)

@@ -1,0 +1,212 @@
+"""What the tabs of the page of `explore.py` are laid out from: events that tell errors in a line, and sliders."""
+
+import html
+from functools import wraps
+from types import SimpleNamespace
+
+from shared_directions import DIRECTIONS
+from shared_files import InputError
+
+FIRST = "models/VAEGAN_filter128_latent128"  # on the first screen
+NAMED = 12  # sliders at most, of directions that came with a model
+VARIETY = 0.7  # of the first picture: factor of the noise, as truncation for BigGAN (Brock et al., 2019)
+REACH = 3.0  # standard deviations that a slider goes to either side
+CANVAS, PEN = 280, 24  # pixels, of which ten are one of a digit's
+SHOWN = 200  # pixels that a canvas takes in the page, across and down
+SKETCHPAD = f"""
+<div>${{caption}}</div>
+<canvas width="{CANVAS}" height="{CANVAS}" style="width: {SHOWN}px; height: {SHOWN}px; background: ${{paper}};
+    border: 1px solid #888; touch-action: none; cursor: crosshair"></canvas><br>
+<button style="padding: 2px 12px; border: 1px solid #888; border-radius: 4px">Clear</button>
+"""
+DRAW = f"""
+const canvas = element.querySelector("canvas"), pen = canvas.getContext("2d");
+let last = null;
+const place = event => {{
+    const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
+    return [scale * (event.clientX - box.left), scale * (event.clientY - box.top)];
+}};
+const draw = event => {{
+    if (!last) return;
+    const next = place(event);
+    pen.lineWidth = {PEN}; pen.lineCap = "round";
+    pen.beginPath(); pen.moveTo(...last); pen.lineTo(...next); pen.stroke();
+    last = next;
+}};
+canvas.addEventListener("pointerdown", event => {{
+    canvas.setPointerCapture(event.pointerId); last = place(event); draw(event);
+}});
+canvas.addEventListener("pointermove", draw);
+const end = () => {{ last = null; props.value = canvas.toDataURL(); }};
+canvas.addEventListener("pointerup", end);
+canvas.addEventListener("pointercancel", end);
+element.querySelector("button").addEventListener("click", () => {{
+    pen.clearRect(0, 0, canvas.width, canvas.height); props.value = "";
+}});
+"""
+
+
+class Layout:
+    """Parts of the page, every event of which calls a function of `shared_handlers`.
+
+    Args:
+        gr: the module `gradio`.
+        handlers: `shared_handlers.Handlers`.
+    """
+
+    def __init__(self, gr, handlers):
+        self.gr, self.handlers = gr, handlers
+        self.choosers = []  # pairs of a list of models and their kinds
+
+    def on(self, event, handler, inputs, outputs, line, *, name=None, queue="models", quick=False):
+        """Call `handler`, which returns a tuple, at an event; what the user can mend goes to `line`.
+
+        Args:
+            event: method of a component, such as `button.click`, or `then` of another event.
+            handler: function from the values of `inputs` to those of `outputs`.
+            inputs: list of components.
+            outputs: list of components.
+            line: component of the line.
+            name: by which it is called over HTTP; None hides it there.
+            queue: events of one queue wait for each other.
+            quick: whether only the last of many events counts, and nothing shows that it is waited for.
+        """
+
+        @wraps(handler)  # Gradio looks at the signature for the data of an event
+        def told(*values):
+            try:
+                return "", *handler(*values)
+            except (InputError, OSError) as error:
+                return html.escape(" ".join(str(error).split())), *[self.gr.skip()] * len(outputs)
+
+        return event(
+            told,
+            inputs,
+            [line, *outputs],
+            api_name=name,
+            api_visibility="public" if name else "private",
+            trigger_mode="always_last" if quick else None,
+            show_progress="hidden" if quick else "minimal",
+            concurrency_limit=1,
+            concurrency_id=queue,
+        )
+
+    def line(self):
+        """Return the line for what went wrong."""
+        return self.gr.HTML("", elem_classes="line", padding=False)
+
+    def chooser(self, *kinds, several=None):
+        """Return the list of models of some kinds; some of them are chosen, or one unless `several`."""
+        labels = self.handlers.labels(*kinds)
+        chosen = first_of(labels)
+        if several:
+            chosen = [label for label in labels if label.startswith("models/")][:several] or labels[:several]
+        chooser = self.gr.Dropdown(labels, value=chosen, multiselect=bool(several), label="model")
+        self.choosers.append((chooser, kinds))
+        return chooser
+
+    def sliders(self, count):
+        """Return sliders in standard deviations, which are not seen before they have a name."""
+        return [self.gr.Slider(-REACH, REACH, 0, step=0.05, label=f"{index}", visible=False) for index in range(count)]
+
+    def picture(self, label, **options):
+        """Return a picture below its label that the page shows and lets one download; JPEG comes quickest."""
+        self.gr.Markdown(label)
+        buttons = ["download", "fullscreen"]
+        return self.gr.Image(show_label=False, interactive=False, format="jpeg", buttons=buttons, **options)
+
+    def sketchpad(self, label, name, paper="white"):
+        """Return a canvas on which one draws with mouse, pen or finger; its value is a PNG as a data URL, or "".
+
+        The one of Gradio, `Sketchpad`, wants its pen to be chosen before each drawing.
+
+        Args:
+            label: what to draw.
+            name: id in the page.
+            paper: its background in CSS, which is not part of the drawing.
+        """
+        return self.gr.HTML("", html_template=SKETCHPAD, js_on_load=DRAW, caption=label, paper=paper, elem_id=name)
+
+    def moved(self, kind, tab, show, layout, named=0):
+        """Lay out a model with a code that sliders move.
+
+        Args:
+            kind: of the models.
+            tab: `gradio.Tab` that opens the first of them when it is chosen.
+            show: function (label, code, *values of the settings, *steps) -> values of what is shown.
+            layout: function that lays out what is shown and the settings, and returns two lists.
+            named: number of sliders for directions that come with a model.
+
+        Returns:
+            A namespace: `model`, `line`, `code`, `sliders`, `shown` and `settings` are its components; `inputs` are
+            what `show` takes; `still` sets all sliders to 0; `open_at(event)` opens the model at an event.
+        """
+        gr, name = self.gr, kind.replace(" ", "_")
+        code = gr.State(None)
+        with gr.Row():
+            with gr.Column(scale=2):
+                model = self.chooser(kind)
+            with gr.Column(scale=2):
+                variety = gr.Slider(0, 1.5, VARIETY, step=0.05, label="variety of Random (the model's own is 1)")
+            with gr.Column():
+                random, reset = gr.Button("Random", size="md"), gr.Button("Reset the sliders", size="md")
+        line = self.line()
+        with gr.Row():
+            with gr.Column(scale=4):
+                shown, settings = layout()
+            with gr.Column(scale=3):
+                hint = gr.Markdown("")
+                measured_sliders = self.sliders(DIRECTIONS)
+            with gr.Column(scale=3, visible=bool(named)):
+                sliders = self.sliders(named) + measured_sliders
+        still = [gr.update(value=0)] * len(sliders)
+
+        def start(label, spread, *values):
+            drawn = self.handlers.draw(kind, label, spread)
+            return drawn, *still, *show(label, drawn, *values, *[0] * len(sliders))
+
+        def opened(label, *values):
+            drawn, *others = start(label, *values)
+            names = self.handlers.named(kind, label)[:named]
+            updates = [gr.update(value=0, label=each, visible=True) for each in names]
+            updates += [gr.update(value=0, visible=False)] * (len(sliders) - len(names))
+            return drawn, *updates, *others[len(sliders) :], "Measuring what each direction does ..."
+
+        def opened_once(drawn, label, *values):
+            return opened(label, *values) if drawn is None else [gr.skip()] * (len(outputs) + 1)
+
+        def measured(label):
+            names = self.handlers.measured(kind, label)
+            updates = [gr.update(label=each, visible=True) for each in names[:DIRECTIONS]]
+            return *updates, *[gr.update(visible=False)] * (DIRECTIONS - len(updates)), ""
+
+        inputs, outputs = [model, code, *settings, *sliders], [code, *sliders, *shown]
+
+        def open_at(event, once=False):
+            first = [opened_once, [code, model, variety, *settings]] if once else [opened, [model, variety, *settings]]
+            done = self.on(event, *first, [*outputs, hint], line)
+            self.on(done.then, measured, [model], [*measured_sliders, hint], line, queue="measuring", quick=True)
+
+        open_at(model.input)
+        open_at(tab.select, once=True)
+        self.on(random.click, start, [model, variety, *settings], outputs, line, name=f"random_{name}")
+        reset.click(lambda: still, None, sliders, api_visibility="private")
+        moved = [each.change for each in [*sliders, *settings]]
+        for index, event in enumerate(moved):
+            self.on(event, show, inputs, shown, line, name=None if index else f"move_{name}", quick=True)
+        return SimpleNamespace(
+            model=model,
+            line=line,
+            code=code,
+            sliders=sliders,
+            shown=shown,
+            settings=settings,
+            inputs=inputs,
+            still=still,
+            open_at=open_at,
+        )
+
+
+def first_of(labels):
+    """Return the model that a list begins with: FIRST if it is there, None if the list is empty."""
+    return FIRST if FIRST in labels else next(iter(labels), None)
