@@ -38,21 +38,32 @@ def decode(decoder, z_high, z_low):
     return predict(decoder, [z_high, z_low])["logits"].reshape(-1, STEPS, len(INSTRUMENTS))
 
 
+def expected(prior, z_high):
+    """Return the mean and the standard deviation of z_low, given z_high: (count, low) each; 0 and 1 without a prior.
+
+    Args:
+        prior: network from z_high to {"z_mean", "z_log_var"} of z_low; None stands for N(0, I).
+        z_high: float (count, high).
+    """
+    if prior is None:
+        return 0.0, 1.0
+    found = predict(prior, z_high)
+    return found["z_mean"], np.exp(found["z_log_var"] / 2)
+
+
 def draw_codes(prior, high, low, count, rng):
     """Return codes of new bars, float32 z_high (count, high) and z_low (count, low).
 
     Args:
-        prior: network from z_high to {"z_mean", "z_log_var"} of z_low; None takes N(0, I) for it.
+        prior: as for `expected`.
         high: dimensions of z_high, which is from N(0, I).
         low: dimensions of z_low.
         count: number of bars.
         rng: `numpy.random.Generator`.
     """
     z_high, z_low = (rng.standard_normal((count, size), np.float32) for size in (high, low))
-    if prior is not None:
-        expected = predict(prior, z_high)
-        z_low = expected["z_mean"] + np.exp(expected["z_log_var"] / 2) * z_low
-    return z_high, z_low
+    mean, deviation = expected(prior, z_high)
+    return z_high, mean + deviation * z_low
 
 
 class Corpus:

@@ -9,6 +9,7 @@ import numpy as np
 import shared_factors
 import shared_models
 from shared_bars import decode as decode_bars
+from shared_bars import expected
 from shared_codes import slerp
 from shared_data import read_image, resize_square
 from shared_directions import DIRECTIONS, Moved, measure_colours, principal_directions, read_directions, shrink
@@ -228,13 +229,8 @@ class Bars(Moved):
     def codes_of(self, noise):
         """Return z_high and z_low of noise (count, latent_dim)."""
         z_high = noise[:, : self.high]
-        mean, deviation = self.expected(z_high)
+        mean, deviation = expected(self.model.prior, z_high)
         return z_high, mean + deviation * noise[:, self.high :]
-
-    def expected(self, z_high):
-        """Return the mean and the standard deviation of z_low, given z_high."""
-        prior = predict(self.model.prior, z_high)
-        return prior["z_mean"], np.exp(prior["z_log_var"] / 2)
 
     def look(self, codes):
         """Return chances of hits, float (count, 16, 9)."""
@@ -266,7 +262,7 @@ class Bars(Moved):
         """Return the code, float32 (latent_dim,), of hits, uint8 (16, 9)."""
         cells = hits.reshape(1, -1).astype(np.float32)
         z_high = predict(self.encoder_high, cells)["z_mean"]
-        mean, deviation = self.expected(z_high)
+        mean, deviation = expected(self.model.prior, z_high)
         z_low = predict(self.encoder_low, [cells, z_high])["z_mean"]
         return np.concatenate([z_high, (z_low - mean) / deviation], axis=1)[0]
 

@@ -10,6 +10,7 @@ from conftest import ROOT
 
 import HVAE_drums
 import shared_blocks
+import shared_explorer
 import shared_models
 import task2_txt2txt_identities as identities
 from shared_bars import draw_codes
@@ -169,6 +170,8 @@ def test_bars_of_an_arm_without_learned_prior_are_drawn_from_none(tiny, tmp_path
     monkeypatch.setattr(script, "ARMS", {"plain_prior": {"learned_prior": False}})
     script.main(["--arms", "plain_prior", "--out", str(tmp_path / "run")])
     assert shared_models.open_model(tmp_path / "run").prior is None
+    bars = shared_explorer.Bars(tmp_path / "run" / "plain_prior")
+    assert bars.code_of(bars.hits_of(bars.random(seed=0))).shape == (bars.latent_dim,)
     assert shared_models.open_model(MODELS / "HVAE_drums").prior is not None
 
 
