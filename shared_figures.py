@@ -105,15 +105,20 @@ def save_captioned(path, pictures, captions, title, columns):
         columns: pictures in a row.
     """
     count, height, width = pictures.shape
-    rows = ceil(count / columns)
-    size = (4 * columns, rows * (4 * height / width + 0.35) + 0.4)
-    figure = Figure(figsize=size, dpi=DPI / 2, layout="constrained")
-    figure.suptitle(title, fontsize=14)
+    cell_width, cell_height = 4, 4 * height / width + 0.35  # inches, with the gap and the caption
+    size = (cell_width * columns, cell_height * ceil(count / columns) + 0.4)
+    figure = Figure(figsize=size, dpi=DPI / 2)
+    axes = figure.add_axes((0, 0, 1, 1))  # a single one, in inches: one a picture takes seconds to lay out
     for index, (picture, (text, right)) in enumerate(zip(pictures, captions, strict=True)):
-        axes = figure.add_subplot(rows, columns, index + 1)
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
-        axes.set_title(text, fontsize=14, color="tab:green" if right else "tab:red")
-        axes.axis("off")
+        row, column = divmod(index, columns)
+        left, bottom = cell_width * column + 0.05, 0.4 + cell_height * (row + 1)
+        extent = (left, left + 3.9, bottom, bottom - 3.9 * height / width)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255, extent=extent, aspect="auto")
+        style = {"fontsize": 14, "ha": "center", "color": "tab:green" if right else "tab:red"}
+        axes.text(left + 3.9 / 2, extent[3] - 0.08, text, **style)
+    axes.text(size[0] / 2, 0.3, title, fontsize=14, ha="center")
+    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    axes.axis("off")
     figure.savefig(path)
 
 
