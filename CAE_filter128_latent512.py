@@ -111,14 +111,9 @@ def build_prior(codes):
     return prior
 
 
-def noise_of(dimensions, count, seed):
-    """Return noise from N(0, I), float32 (count, dimensions); the first dimensions are always the same."""
-    return np.random.default_rng(seed).standard_normal((dimensions, count), np.float32).T
-
-
 def ways_to_sample(codes, mixture, picks, seed):
     """Return {way to sample: codes (count, LATENT_DIM)} of the autoencoder, all from the same noise and picks."""
-    noise = noise_of(LATENT_DIM, len(picks), seed)
+    noise = shared_codes.noise_of(LATENT_DIM, len(picks), seed)
     return {
         "N(0, I)": noise,
         "fitted Gaussian": codes.restore(noise),
@@ -150,7 +145,7 @@ def add_other(comparison, model, epochs, networks, picks, seed):
     """Add a trained VAE or GAN, as from `shared_networks.open_networks`, to a comparison."""
     if "generator" in networks:
         generator = networks["generator"]
-        noise = noise_of(generator.input_shape[1], len(picks), seed)
+        noise = shared_codes.noise_of(generator.input_shape[1], len(picks), seed)
         comparison.add(f"{model}, N(0, I)", shared_networks.decode(generator, noise, low=-1), epochs=epochs)
         return
     rng = np.random.default_rng([seed, 2])
@@ -160,7 +155,7 @@ def add_other(comparison, model, epochs, networks, picks, seed):
         mean + deviation * rng.standard_normal(mean.shape, np.float32)
         for mean, deviation in zip(means, deviations, strict=True)
     ]
-    noise = noise_of(means[0].shape[1], len(picks), seed)
+    noise = shared_codes.noise_of(means[0].shape[1], len(picks), seed)
     picked = (picks[:, 0] * len(means[0])).astype(int)
     ways = {"prior N(0, I)": noise, "aggregate posterior": means[0][picked] + deviations[0][picked] * noise}
     add_model(comparison, model, epochs, networks["decoder"], means[1], shared_codes.Codes(*draws), ways)

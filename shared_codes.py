@@ -31,6 +31,11 @@ def slerp(start, end, steps):
     return ((np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)).astype(np.float32)
 
 
+def noise_of(dimensions, count, seed):
+    """Return noise from N(0, I), float32 (count, dimensions); the first dimensions are always the same."""
+    return np.random.default_rng(seed).standard_normal((dimensions, count), np.float32).T
+
+
 class Codes:
     """The codes of the pictures that a model was trained on, in their own principal directions.
 

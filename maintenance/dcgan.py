@@ -27,6 +27,7 @@ import shared_training
 LATENT_DIM = 128
 IMAGE_SIZE = 64  # pixels, height and width
 CENTRE_CROP = True  # of pictures that are not square
+GENERATOR_FILTERS = (128, 256, 512)  # of the maps of 16x16, 32x32 and 64x64 pixels
 EPOCHS = 100  # what the example advises; it shows one
 BATCH_SIZE = 32
 LEARNING_RATE = 1e-4
@@ -40,7 +41,7 @@ def build_generator():
     """Return the generator: float (batch, LATENT_DIM) -> (batch, 64, 64, 3) in [0, 1]."""
     noise = keras.Input((LATENT_DIM,))
     features = layers.Reshape((8, 8, 128))(layers.Dense(8 * 8 * 128)(noise))
-    for filters in (128, 256, 512):
+    for filters in GENERATOR_FILTERS:
         features = layers.Conv2DTranspose(filters, kernel_size=4, strides=2, padding="same")(features)
         features = layers.LeakyReLU(negative_slope=0.2)(features)
     pictures = layers.Conv2D(3, kernel_size=5, padding="same", activation="sigmoid")(features)

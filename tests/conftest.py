@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,35 @@ def tiny(monkeypatch, without_xla):
         return module
 
     return shrink
+
+
+@pytest.fixture(scope="session")
+def kept_runs(tmp_path_factory):
+    """Return the folder of the runs that `trained` keeps, in which a file of faces lies."""
+    folder = tmp_path_factory.mktemp("kept")
+    np.save(folder / "faces.npy", shared_drawings.draw_faces(60, 64, seed=0))
+    return folder
+
+
+@pytest.fixture
+def data(kept_runs):
+    """Return the flags of 60 drawn faces in a file, the same in all tests."""
+    return ["--data", str(kept_runs / "faces.npy"), "--limit", "60"]
+
+
+@pytest.fixture
+def trained(tiny, kept_runs, tmp_path):
+    """Return a function that gives a copy of a tiny run, trained once for all tests that want it."""
+
+    def copy(name, *flags, to=None):
+        kept = kept_runs / re.sub(r"\W+", "_", " ".join([name, *flags]))
+        if not kept.exists():
+            tiny(name).main([*flags, "--out", str(kept)])
+        folder = tmp_path / (to or name)
+        shutil.copytree(kept, folder)
+        return folder
+
+    return copy
 
 
 def parse(*flags):

@@ -7,18 +7,13 @@ import numpy as np
 import pytest
 
 import CAE_filter128_latent512 as script
+import shared_codes
 import shared_drawings
 import shared_networks
 from shared_codes import Codes, Mixture
 from shared_files import InputError, read_json
 
 FACES = shared_drawings.draw_faces(60, 64, seed=0)
-
-
-@pytest.fixture
-def data(tmp_path):
-    np.save(tmp_path / "faces.npy", FACES)
-    return ["--data", str(tmp_path / "faces.npy"), "--limit", "60"]
 
 
 def build():
@@ -80,7 +75,7 @@ def test_all_ways_to_sample_start_from_the_same_noise():
     ways = script.ways_to_sample(codes, Mixture(codes, seed=0), picks, seed=0)
     assert all(z.shape == (20, script.LATENT_DIM) and z.dtype == np.float32 for z in ways.values())
     noise = ways["N(0, I)"]
-    np.testing.assert_array_equal(noise[:, :100], script.noise_of(100, 20, seed=0))
+    np.testing.assert_array_equal(noise[:, :100], shared_codes.noise_of(100, 20, seed=0))
     np.testing.assert_allclose(codes.pca.transform(ways["fitted Gaussian"]), noise, atol=1e-2)
     np.testing.assert_allclose(codes.pca.transform(ways["mixture of Gaussians"])[:, 64:], noise[:, 64:], atol=1e-2)
     assert len(np.unique(ways["half way between neighbours"], axis=0)) > 15
@@ -88,12 +83,10 @@ def test_all_ways_to_sample_start_from_the_same_noise():
     np.testing.assert_allclose(prior.predict(noise, verbose=0), ways["fitted Gaussian"], rtol=1e-3, atol=1e-3)
 
 
-def test_a_vae_and_a_gan_are_compared(tiny, data, tmp_path, capsys):
+def test_a_vae_and_a_gan_are_compared(tiny, trained, data, tmp_path):
     others = ["VAE_filter64_latent128", "GAN_filter128_latent256"]
-    for name in others:
-        tiny(name).main([*data, "--epochs", "1", "--out", str(tmp_path / name)])
     folder = tmp_path / "run"
-    beside = [str(tmp_path / name) for name in others]
+    beside = [str(trained(name, *data)) for name in others]
     results = tiny("CAE_filter128_latent512").main([*data, "--out", str(folder), "--beside", *beside])
     with open(folder / "comparison.csv", newline="") as file:
         rows = {row.pop("pictures"): row for row in csv.DictReader(file)}

@@ -13,7 +13,7 @@ import GAN_filter128_latent64 as script
 import shared_drawings
 import shared_figures
 import shared_run
-from shared_files import InputError
+from shared_files import InputError, read_results
 
 SEED = 7
 
@@ -171,10 +171,9 @@ def test_a_last_update_that_overflows_is_not_saved(small, tmp_path, monkeypatch)
     assert not list((tmp_path / "run").glob("*.keras"))
 
 
-def test_runs_can_be_compared(tiny, tmp_path, monkeypatch):
-    folders = [tmp_path / name for name in ("one", "two")]
-    for folder in folders:
-        results = tiny("GAN_filter128_latent64").main(["--out", str(folder)])
+def test_runs_can_be_compared(trained, tmp_path, monkeypatch):
+    folders = [trained("GAN_filter128_latent64", to=name) for name in ("one", "two")]
+    results = read_results(folders[0] / "results.json")
     columns = {"d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_x", "d_g_z", "pixel_std"}
     assert results.keys() == columns | {"loss", "sharpness_samples", "epochs", "epochs_asked", "seconds"}
     panels = []

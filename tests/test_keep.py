@@ -12,10 +12,9 @@ from shared_files import InputError
 KEPT = sorted({path.parent for path in (ROOT / "models").rglob("*.keras")})
 
 
-def test_a_finished_run_is_kept_without_discriminator_and_paths(tiny, tmp_path, monkeypatch):
+def test_a_finished_run_is_kept_without_discriminator_and_paths(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(keep, "MODELS", tmp_path / "models")
-    folder = tmp_path / "a_run"
-    tiny("GAN_filter128_latent64").main(["--out", str(folder)])
+    folder = trained("GAN_filter128_latent64", to="a_run")
     keep.main([str(folder)])
     kept = tmp_path / "models" / "a_run"
     assert {path.name for path in kept.iterdir()} == {"generator.keras", "settings.json", "results.json"}
@@ -27,10 +26,9 @@ def test_a_finished_run_is_kept_without_discriminator_and_paths(tiny, tmp_path, 
     assert (kept / "generator.keras").stat().st_size < 0.75 * (folder / "generator.keras").stat().st_size
 
 
-def test_a_part_is_kept_in_the_folder_of_its_run(tiny, tmp_path, monkeypatch):
+def test_a_part_is_kept_in_the_folder_of_its_run(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(keep, "MODELS", tmp_path / "models")
-    folder = tmp_path / "digits"
-    tiny("RNN_mnist_patches").main(["--heads", "mixture", "--out", str(folder)])
+    folder = trained("RNN_mnist_patches", "--heads", "mixture", "--batch-size", "7", to="digits")
     keep.main([str(folder / "mixture")])
     kept = tmp_path / "models" / "digits" / "mixture"
     assert {path.name for path in kept.iterdir()} == {"lstm.keras", "head.keras", "settings.json", "results.json"}

@@ -11,7 +11,7 @@ import shared_answers
 import shared_patches
 import shared_readers
 import shared_run
-from shared_files import read_history
+from shared_files import read_history, read_json
 
 
 @pytest.fixture(params=script.HEADS)
@@ -144,12 +144,10 @@ def test_other_labels_are_those_that_are_read_surely(monkeypatch):
     assert script.other_labels(np.zeros((2, 3, 28, 28)), np.array([1, 2]), None) == 0.5
 
 
-@pytest.mark.parametrize("size", ["20", "7"])
-def test_what_positions_cost_sums_to_the_test_loss_at_any_batch_size(tiny, tmp_path, size):
-    module = tiny("RNN_mnist_patches")
-    numbers = module.main(["--heads", "mixture", "--out", str(tmp_path / "run"), "--batch-size", size])
-    found = read_history(tmp_path / "run" / "mixture" / "positions.csv", "nats")["nats"]
-    assert sum(found) == pytest.approx(numbers["mixture_val_loss"], rel=1e-4)
+def test_what_positions_cost_sums_to_the_test_loss(trained):
+    folder = trained("RNN_mnist_patches", "--heads", "mixture", "--batch-size", "7")  # the last batch is a part of one
+    found = read_history(folder / "mixture" / "positions.csv", "nats")["nats"]
+    assert sum(found) == pytest.approx(read_json(folder / "results.json")["mixture_val_loss"], rel=1e-4)
 
 
 def test_heads_are_shown_from_every_start(tiny, tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ import shared_drawings
 import shared_files
 from shared_files import InputError
 
-EPOCHS = 8
+EPOCHS = 6
 START = """
 import os, signal
 from pathlib import Path

@@ -81,7 +81,8 @@ def run(*flags):
     return script.main([*map(str, flags), "--limit", "60", "--epochs", "1", "--batch-size", "8"])
 
 
-def test_parts_run_alone_and_are_not_done_twice(tmp_path, capsys):
+def test_parts_run_alone_and_are_not_done_twice(without_xla, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(script, "UNITS", 8)
     out = ("--out", tmp_path / "run")
     first = run("--part", "text", "--shares", "0.5", *out)
     assert set(first) == {"text_0.5_test_accuracy", "text_0.5_test_exact_match"}

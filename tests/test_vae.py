@@ -117,10 +117,8 @@ def test_a_loss_that_is_no_number_ends_the_run_with_one_line(tiny, tmp_path, mon
     assert not list((tmp_path / "run" / "checkpoint").iterdir())
 
 
-def test_comparison_of_runs(tiny, tmp_path, capsys, monkeypatch):
-    folders = [tmp_path / name for name in ("one", "two")]
-    for folder in folders:
-        tiny("VAE_filter64_latent32").main(["--out", str(folder)])
+def test_comparison_of_runs(tiny, trained, tmp_path, capsys, monkeypatch):
+    folders = [trained("VAE_filter64_latent32", to=name) for name in ("one", "two")]
     compare_runs.main([*map(str, folders), "--out", str(tmp_path / "out")])
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"curves.png", "interpolations.png", "first_last.png", "results.csv"}
@@ -147,9 +145,9 @@ def test_comparison_of_runs(tiny, tmp_path, capsys, monkeypatch):
         compare_runs.main([str(tmp_path)])
 
 
-def test_damaged_runs_are_not_compared(tiny, tmp_path):
-    folder = tmp_path / "run"
-    tiny("VAE_filter64_latent32").main(["--out", str(folder)])
+def test_damaged_runs_are_not_compared(tiny, trained, tmp_path):
+    folder = trained("VAE_filter64_latent32")
+    tiny("VAE_filter64_latent32")
     for name, content, words in (
         ("results.json", b'{"epochs": 1, "epochs_asked": 1, "loss": "low"}', "loss is no number"),
         ("results.json", b"[]", "it names nothing"),

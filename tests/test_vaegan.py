@@ -22,12 +22,6 @@ def small(monkeypatch):
     monkeypatch.setattr(script, "PRECISION", "float32")
 
 
-@pytest.fixture
-def data(tmp_path):
-    np.save(tmp_path / "faces.npy", FACES)
-    return ["--data", str(tmp_path / "faces.npy"), "--limit", "60"]
-
-
 def build(optimizer="sgd", eager=False):
     keras.utils.set_random_seed(0)
     networks = script.build_encoder(), script.build_generator(), script.build_discriminator()
@@ -210,11 +204,9 @@ def test_reconstructions_learn_to_resemble_their_originals(small):
     assert errors[0].mean() < 0.5 * np.mean(errors[1:])
 
 
-def test_a_vae_and_a_gan_are_shown_beside(tiny, data, tmp_path):
-    others = ["VAE_filter64_latent128", "GAN_filter128_latent128"]
-    for name in others:
-        tiny(name).main([*data, "--epochs", "1", "--out", str(tmp_path / name)])
-    beside = [str(tmp_path / name) for name in others]
+def test_a_vae_and_a_gan_are_shown_beside(tiny, trained, data, tmp_path):
+    others = ["VAE_filter64_latent128", "GAN_filter128_latent256"]
+    beside = [str(trained(name, *data)) for name in others]
     names = ["Eyeglasses", "Male", "Smiling"]
     table = np.random.default_rng(0).choice(["1", "-1"], (60, 3))
     lines = [f"{index}.jpg {' '.join(row)}" for index, row in enumerate(table)]
@@ -242,8 +234,11 @@ def test_a_vae_and_a_gan_are_shown_beside(tiny, data, tmp_path):
     for row in effects:
         assert float(row["change"]) == pytest.approx(float(row["forth"]) - float(row["back"]), abs=1e-6)
 
-    encoder = keras.saving.load_model(folder / "encoder.keras")
+    encoder, generator = (keras.saving.load_model(folder / f"{name}.keras") for name in ("encoder", "generator"))
     codes = shared_networks.encode(encoder, FACES)["z_mean"]
+    held_out = script.shared_data.split_held_out(60, script.HELD_OUT, 0)[1]
+    pictures = shared_networks.decode(generator, codes[held_out], low=-1)
+    assert script.shared_distances.fidelity(pictures, FACES[held_out])["psnr"] == pytest.approx(results["psnr"])
     with open(folder / "directions.csv", newline="") as file:
         steps = {row.pop("attribute"): np.array([*row.values()], float) for row in csv.DictReader(file)}
     assert len(steps) == 3
@@ -257,18 +252,6 @@ def test_a_vae_and_a_gan_are_shown_beside(tiny, data, tmp_path):
     for wrong in ([beside[0]] * 2, [str(folder)]):
         with pytest.raises(InputError, match="one run of a script, and none of this one"):
             script.main([*data, "--beside", *wrong])
-
-
-def test_the_networks_that_are_saved_fit_each_other(tiny, data, tmp_path):
-    """From them alone, the reconstructions come out that were measured."""
-    results = tiny(script.__name__).main([*data, "--out", str(tmp_path / "run")])
-    encoder, generator = (
-        keras.saving.load_model(tmp_path / "run" / f"{name}.keras") for name in ("encoder", "generator")
-    )
-    rows = script.shared_data.split_held_out(60, script.HELD_OUT, 0)[1]
-    codes = shared_networks.encode(encoder, FACES[rows])["z_mean"]
-    pictures = shared_networks.decode(generator, codes, low=-1)
-    assert script.shared_distances.fidelity(pictures, FACES[rows])["psnr"] == pytest.approx(results["psnr"])
 
 
 def test_too_few_pictures_are_said_before_training(data, tmp_path):
