@@ -33,6 +33,7 @@ def test_a_glyph_follows_from_character_hand_and_noise(tiny):
     model = build(tiny)
     rng = np.random.default_rng(0)
     inputs = [rng.standard_normal((2, size), np.float32) for size in (13, 2, script.NOISE_DIM)]
+    inputs[0][:, script.BLANK] = 0
     first = np.asarray(model.generator(inputs))
     assert first.shape == (2, 28, 28, 1)
     assert np.abs(first).max() <= 1
@@ -192,13 +193,21 @@ def test_glyphs_and_expressions_of_the_test_are_never_trained_on(tiny, monkeypat
     assert pictures.max() == 1
     assert len(seen["characters"].rows) == 48
     assert len(seen["critic"].arrays[0]) == 3 * 48
+    assert script.BLANK not in seen["critic"].arrays[1][seen["critic"].rows]  # which needs not be learned
 
 
-def test_blanks_are_as_rare_as_a_digit():
-    tokens = np.array([1] * 50 + [2] * 50 + [12] * 400)
-    rows = script.rows_with_few_blanks(tokens, 0)
-    assert np.bincount(tokens[rows], minlength=13)[[1, 2, 12]].tolist() == [50, 50, 10]
-    assert rows[-10:].max() - rows[-10:].min() > 200  # not the first ones, which are of sums alone
+def test_a_blank_has_no_ink(tiny):
+    generator = build(tiny).generator
+    said = np.zeros((3, 13), np.float32)
+    said[[0, 1, 2], [12, 5, 12]] = 1
+    said[2, [5, 12]] = 0.75, 0.25
+    rng = np.random.default_rng(0)
+    inputs = [said, *(rng.standard_normal((3, size), np.float32) for size in (2, script.NOISE_DIM))]
+    drawn = keras.Model(generator.inputs, generator.get_layer("deconv_2").output)(inputs)
+    pictures, drawn = np.asarray(generator(inputs)), np.asarray(drawn)
+    assert (pictures[0] == -1).all()
+    np.testing.assert_allclose(pictures[1], drawn[1], atol=1e-6)
+    np.testing.assert_allclose(pictures[2], 0.75 * (drawn[2] + 1) - 1, atol=1e-6)
 
 
 def test_the_hand_is_that_of_the_whole_answer(tiny, monkeypatch):
