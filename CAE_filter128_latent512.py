@@ -105,9 +105,8 @@ def build_prior(codes):
     """Return the Gaussian fitted to `codes` as a network: noise (batch, LATENT_DIM) from N(0, I) -> codes."""
     noise = keras.Input((LATENT_DIM,), name="noise")
     dense = layers.Dense(LATENT_DIM, name="fitted_gaussian")
-    prior = keras.Model(inputs=noise, outputs=dense(noise), name="prior")
-    mean = codes.restore(np.zeros((1, LATENT_DIM)))
-    dense.set_weights([codes.restore(np.eye(LATENT_DIM)) - mean, mean[0]])
+    prior = keras.Model(inputs=noise, outputs=dense(noise[:, : codes.pca.n_components_]), name="prior")
+    dense.set_weights(codes.restoring_weights())
     return prior
 
 
@@ -134,9 +133,7 @@ def add_model(comparison, model, epochs, decoder, held_out, codes, ways):
         codes: its `shared_codes.Codes`.
         ways: {way to sample: codes (count, latent_dim)}.
     """
-    pictures = shared_networks.decode(decoder, held_out)
-    fidelity = shared_distances.fidelity(pictures, comparison.held_out)
-    comparison.add(f"{model}, reconstructions", pictures, epochs=epochs, **fidelity)
+    comparison.add_reconstructions(model, shared_networks.decode(decoder, held_out), epochs=epochs)
     for way, z in ways.items():
         comparison.add(f"{model}, {way}", shared_networks.decode(decoder, z), epochs=epochs, **codes.place(z))
 
@@ -163,10 +160,8 @@ def add_other(comparison, model, epochs, networks, picks, seed):
 
 def save_comparison(run, comparison, codes):
     """Write comparison.csv, comparison.png and sampling.png."""
-    table = [{"pictures": name, **numbers} for name, numbers in comparison.rows.items()]
-    shared_files.write_table(run.folder / "comparison.csv", table)
-    groups = {comparison.caption(name): pictures for name, pictures in comparison.shown.items()}
-    run.save_rows("comparison.png", groups, COLUMNS)
+    comparison.save(run)
+    run.save_rows("comparison.png", comparison.captioned(), COLUMNS)
     widths = np.sqrt(codes.pca.explained_variance_)
     extent = f"codes reach {widths[0]:.2g} to {widths[-1]:.1g} in {len(widths)} directions"
     why = f"; {extent}, N(0, I) 1 in all {LATENT_DIM}"

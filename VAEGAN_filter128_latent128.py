@@ -263,19 +263,15 @@ class Beside:
             self.interpolations[f"{model}, between two samples"] = decode(line)
         else:
             codes = shared_networks.encode(encoder, held_out)["z_mean"]
-            pictures = decode(codes)
-            fidelity = shared_distances.fidelity(pictures, held_out)
-            self.comparison.add(f"{model}, reconstructions", pictures, epochs=epochs, **fidelity)
+            self.comparison.add_reconstructions(model, decode(codes), epochs=epochs)
             self.interpolations[f"{model}, between two held-out faces"] = decode(between(codes[0], codes[-1]))
         self.comparison.add(f"{model}, samples", decode(noise[:-1]), epochs=epochs)
 
     def save(self, run):
         """Write comparison.csv, beside.png, and of the first model reconstructions.png and interpolation.png."""
         comparison, columns = self.comparison, min(COLUMNS, len(self.comparison.held_out))
-        table = [{"pictures": name, **numbers} for name, numbers in comparison.rows.items()]
-        shared_files.write_table(run.folder / "comparison.csv", table)
-        shown = {comparison.caption(name): pictures for name, pictures in comparison.shown.items()}
-        run.save_rows("beside.png", {**shown, **self.interpolations}, COLUMNS)
+        comparison.save(run)
+        run.save_rows("beside.png", {**comparison.captioned(), **self.interpolations}, COLUMNS)
         (_, originals), (name, reconstructed), *_ = comparison.shown.items()
         groups = {"held-out faces": originals, comparison.caption(name): reconstructed}
         run.save_rows("reconstructions.png", groups, columns)

@@ -70,6 +70,10 @@ class Codes:
         """Return the codes, float32 (count, latent_dim), of whitened ones; columns too many are ignored."""
         return self.pca.inverse_transform(whitened[:, : self.pca.n_components_]).astype(np.float32)
 
+    def restoring_weights(self):
+        """Return kernel (directions, latent_dim) and bias (latent_dim,) of the dense layer that is `restore`."""
+        return [np.sqrt(self.pca.explained_variance_)[:, None] * self.pca.components_, self.pca.mean_]
+
     def directions_for(self, share):
         """Return how many principal directions it takes to explain a share of the variance of the training codes."""
         explained = np.cumsum(self.pca.explained_variance_ratio_)

@@ -6,6 +6,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 
 from shared_drawings import cv2  # OpenCV as it is set up there
 from shared_figures import PART, sharpness
+from shared_files import write_table
 
 SMALLEST_LEVEL = 16  # pixels: the coarsest of the sizes at which sets are compared
 PATCH_SIZE = 7  # pixels, height and width
@@ -255,6 +256,19 @@ class Comparison:
             "sharpness": sharpness(pictures),
             "picture_distance": distance,
         }
+
+    def add_reconstructions(self, model, pictures, **numbers):
+        """Measure what a model makes of the held-out pictures: as `add`, and the `fidelity` to each."""
+        self.add(f"{model}, reconstructions", pictures, **numbers, **fidelity(pictures, self.held_out))
+
+    def save(self, run):
+        """Write comparison.csv to the folder of a `shared_run.Run`."""
+        table = [{"pictures": name, **numbers} for name, numbers in self.rows.items()]
+        write_table(run.folder / "comparison.csv", table)
+
+    def captioned(self):
+        """Return {caption: the set's first pictures}, in the order of the sets."""
+        return {self.caption(name): pictures for name, pictures in self.shown.items()}
 
     def caption(self, name):
         """Return the name of a set with what was measured of it."""
