@@ -16,6 +16,7 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     comparison_VAE, comparison_GAN    compare_runs.py --out, of the three
     RNN_mnist_patches, VAE_mnist_traversal, CGAN_mnist, GAN_fonts, HVAE_drums,
     task2_txt2txt_identities, task2_img2txt_glyphs, A2_text2image_crisp    those of the scripts' names
+    FLOW_filter128_latent512    with --limit 7680 and --beside the runs of GAN_filter128_latent128 and VAEGAN_...
     VAEGAN_filter128_latent128  with --limit 7680, --attributes, and --beside the run of GAN_filter128_latent128
     CAE_filter128_latent512     of cats, with --beside the runs of VAE_filter64_latent128 and GAN_filter128_latent256
 """
@@ -32,6 +33,7 @@ from PIL import Image
 import shared_blocks
 import shared_data
 import shared_figures
+from maintenance import tables
 from shared_command_line import OneLineParser, run_script
 from shared_files import InputError, epoch_files
 from shared_run import RUNS_DIR
@@ -83,6 +85,7 @@ COPIES = {  # asset: file of a run
     "glyphs_wrong.png": "task2_img2txt_glyphs/wrong.png",
     "glyphs_curves.png": "task2_img2txt_glyphs/curves.png",
     "VAEGAN_effects.png": "VAEGAN_filter128_latent128/effects.png",
+    "FLOW_steps.png": "FLOW_filter128_latent512/steps.png",
     "A2_text2image_crisp.png": "A2_text2image_crisp/beside.png",
     "crisp_agreement.png": "A2_text2image_crisp/agreement.png",
     "crisp_hands.png": "A2_text2image_crisp/hands.png",
@@ -198,6 +201,35 @@ def save_edited_faces(runs):
     save_jpeg("VAEGAN_edits.jpg", np.concatenate(edits), width=1056)
 
 
+def save_flow(runs):
+    """Save what the autoencoder with a flow makes of faces, beside the GAN's, without the photographs."""
+    folder = runs / "FLOW_filter128_latent512"
+    *_, reconstructions, _, gaussian, flow, gan, _ = read_rows(folder / "comparison.png")
+    save_jpeg("FLOW_filter128_latent512.jpg", np.concatenate([reconstructions, gaussian, flow, gan]), width=792)
+    save_jpeg("FLOW_path.jpg", np.asarray(shared_figures.read_picture(folder / "path.png")), width=792)
+
+
+def save_quality():
+    """Save the distance of samples over the minutes of training on one machine, a curve a model, from results.csv."""
+    points = {}
+    for row in tables.read_rows():
+        kind, _, setting = row["setting"].partition(": ")
+        if kind == "yardstick" and row["metric"] in ("swd", "minutes"):
+            model, _, epochs = setting.rpartition(", ")
+            points.setdefault(model, {}).setdefault(epochs, {})[row["metric"]] = float(row["value"])
+    (floor,) = points.pop("training pictures").values()
+    figure = Figure(figsize=(8, 5), dpi=shared_figures.DPI, layout="constrained")
+    axes = figure.subplots()
+    for model, curve in points.items():
+        axes.plot(*([point[metric] for point in curve.values()] for metric in ("minutes", "swd")), "o-", label=model)
+    axes.axhline(floor["swd"], color="grey", linestyle="--", label="training pictures, the floor")
+    axes.set(xscale="log", yscale="log", xlabel="minutes of training on two cores")
+    axes.set(ylabel="sliced Wasserstein distance to unseen photographs")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    figure.savefig(ASSETS / "faces_quality.png")
+
+
 def solve(runs, mnist):
     """Return what the three kinds of model make of EXPRESSION, as rows of the banner.
 
@@ -272,6 +304,8 @@ def main(argv=None):
     save_stand_ins(args.runs)
     save_cats(args.runs)
     save_edited_faces(args.runs)
+    save_flow(args.runs)
+    save_quality()
     save_banner(args.runs, solve(args.runs, args.mnist))
 
 
