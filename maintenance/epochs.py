@@ -65,7 +65,8 @@ def main(argv=None):
     print_table(rows)
     if args.keep:
         for row in rows:
-            fields = {"script": row["script"], "setting": f"an epoch, part {row['part']}", "machine": args.keep}
+            setting = f"an epoch of {row['script']}, part {row['part']}"
+            fields = {"script": "maintenance/epochs", "setting": setting, "machine": args.keep}
             fields |= {"data": f"{PICTURES} drawn faces", "epochs": 2, "seed": 0, "backend": keras.backend.backend()}
             seconds = row["seconds_epoch"]
             command = "python -m maintenance.epochs"
