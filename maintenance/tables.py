@@ -203,7 +203,7 @@ def decimals(metric, value):
     """Return how many decimals the pages show: as a rule four below 10, one below 1000, and none from there on."""
     if metric.startswith(("share_", "times")):
         return 1 if value >= 10 else 2
-    if metric.startswith(("swd", "channel_gap")):
+    if metric.startswith(("swd", "channel_gap", "minutes")):
         return 1
     if metric in ("code_distance", "inside_shell"):
         return 2
