@@ -55,10 +55,7 @@ UNITS = 512  # of the flow
 BLOCKS = 3
 DROPOUT = 0.1
 FREQUENCIES = np.geomspace(0.25, 16, 32).tolist()  # of the waves that tell the time from 0 to 1
-AVERAGING = {
-    "sharpened": 0.998,
-    "flow": 0.999,
-}  # share of averaged weights that stays in a step
+AVERAGING = {"sharpened": 0.998, "flow": 0.999}  # share of averaged weights that stays in a step
 STEPS_PER_EXECUTION = 25  # of the flow, in one call of the compiled graph
 PRECISION = shared_training.fast_precision()  # of the convolutions; weights, losses and pictures are float32
 LIMIT = 20_000  # pictures
@@ -411,10 +408,11 @@ def compare(codes, decoders, velocity, train, held_out, others, seed):
     noise = shared_codes.noise_of(LATENT_DIM, len(held_out), seed)
     flown = flow_to_codes(velocity, codes, noise)
     ways = {"N(0, I)": noise, "fitted Gaussian": codes.restore(noise), "flow": flown}
+    places = {way: codes.place(z) for way, z in ways.items()}
     for name, (decoder, epochs) in decoders.items():
         comparison.add_reconstructions(name, shared_networks.decode(decoder, codes.held_out), epochs=epochs)
         for way, z in ways.items():
-            comparison.add(f"{name}, {way}", shared_networks.decode(decoder, z), epochs=epochs, **codes.place(z))
+            comparison.add(f"{name}, {way}", shared_networks.decode(decoder, z), epochs=epochs, **places[way])
     for other in others:
         add_other(comparison, *other, seed)
     return comparison

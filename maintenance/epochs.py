@@ -65,12 +65,18 @@ def main(argv=None):
     print_table(rows)
     if args.keep:
         for row in rows:
-            setting = f"an epoch of {row['script']}, part {row['part']}"
-            fields = {"script": "maintenance/epochs", "setting": setting, "machine": args.keep}
-            fields |= {"data": f"{PICTURES} drawn faces", "epochs": 2, "seed": 0, "backend": keras.backend.backend()}
-            seconds = row["seconds_epoch"]
-            command = "python -m maintenance.epochs"
-            tables.put({"seconds_epoch": seconds}, seconds=round(seconds), command=command, **fields)
+            tables.put(
+                {"seconds_epoch": row["seconds_epoch"]},
+                script="maintenance/epochs",
+                setting=f"an epoch of {row['script']}, part {row['part']}",
+                data=f"{PICTURES} drawn faces",
+                epochs=2,
+                seed=0,
+                backend=keras.backend.backend(),
+                machine=args.keep,
+                seconds=round(row["seconds_epoch"]),
+                command="python -m maintenance.epochs",
+            )
 
 
 if __name__ == "__main__":
