@@ -3,8 +3,8 @@
     python -m maintenance.keep runs/CAE_filter128_latent512 runs/RNN_mnist_patches/masked
 
 Writes `models/<run>/`, or `models/<run>/<part>/` for a part, over what is there: the networks without discriminator,
-their weights rounded to half precision and the files compressed, to less than half, to be loaded by plain Keras;
-results.json; directions.csv, if there is one; and settings.json, without the paths and the machine that the run had.
+their weights rounded to bfloat16 and the files compressed, to a third, to be loaded by plain Keras; results.json;
+directions.csv, if there is one; and settings.json, without the paths and the machine that the run had.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -13,10 +13,10 @@ import shutil
 import zipfile
 from pathlib import Path
 
-import numpy as np
+from ml_dtypes import bfloat16  # comes with Keras
 
 from shared_command_line import OneLineParser, run_script
-from shared_files import InputError, make_folder, read_json, write_json, written_whole
+from shared_files import make_folder, read_json, write_json, written_whole
 from shared_networks import network_files
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -27,16 +27,8 @@ NOT_KEPT = {"discriminator"}  # which is needed for training alone
 
 
 def save_small(model, path):
-    """Save a model with its weights rounded to half precision, compressed.
-
-    Raises:
-        InputError: a weight is too large for half precision.
-    """
-    with np.errstate(over="ignore"):  # which is looked for below
-        weights = [weight.astype(np.float16) for weight in model.get_weights()]
-    if not all(np.isfinite(weight).all() for weight in weights):
-        raise InputError(f"{path}: a weight is too large for half precision.")
-    model.set_weights(weights)
+    """Save a model with its weights rounded to bfloat16, which has 8 significant bits, compressed."""
+    model.set_weights([weight.astype(bfloat16) for weight in model.get_weights()])
     with written_whole(path) as unfinished:
         model.save(unfinished)
         with zipfile.ZipFile(unfinished) as whole:
@@ -50,7 +42,7 @@ def keep(folder, models):
     """Keep the networks of one finished run, or of a part of one, in a folder of its name in `models`.
 
     Raises:
-        InputError: as `shared_networks.network_files` and `save_small`.
+        InputError: as `shared_networks.network_files`.
     """
     paths = [path for name, path in network_files(folder).items() if name not in NOT_KEPT]
     run = folder if "script" in read_json(folder / "settings.json") else folder.parent

@@ -22,7 +22,9 @@ def test_a_finished_run_is_kept_without_discriminator_and_paths(trained, tmp_pat
     noise = np.random.default_rng(0).standard_normal((2, 64)).astype(np.float32)
     before, after = (keras.saving.load_model(path / "generator.keras") for path in (folder, kept))
     np.testing.assert_allclose(after.predict(noise, verbose=0), before.predict(noise, verbose=0), atol=0.01)
-    assert all(weight.dtype == np.float32 for weight in after.get_weights())
+    for weight, exact in zip(after.get_weights(), before.get_weights(), strict=True):
+        assert weight.dtype == np.float32
+        np.testing.assert_allclose(weight, exact, rtol=2**-8)
     assert (kept / "generator.keras").stat().st_size < 0.75 * (folder / "generator.keras").stat().st_size
 
 
@@ -38,11 +40,6 @@ def test_a_part_is_kept_in_the_folder_of_its_run(trained, tmp_path, monkeypatch)
 def test_what_cannot_be_kept_is_said(tmp_path):
     with pytest.raises(InputError, match="not the folder of a finished run with networks"):
         keep.main([str(tmp_path)])
-    model = keras.Sequential(
-        [keras.Input((1,)), keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(1e6))]
-    )
-    with pytest.raises(InputError, match="too large for half precision"):
-        keep.save_small(model, tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.relative_to(ROOT / "models").as_posix())
