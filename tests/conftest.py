@@ -44,6 +44,12 @@ def without_xla(monkeypatch):
 
 
 @pytest.fixture
+def eagerly(monkeypatch):
+    """Compile no steps, which takes longer than the few of a tiny run; the tests of the house compile them."""
+    monkeypatch.setattr("keras.Model.run_eagerly", property(lambda model: True, lambda model, value: None))
+
+
+@pytest.fixture
 def tiny(monkeypatch, without_xla):
     """Return a function that gives the module of an experiment, with the settings that make it run in seconds."""
 
@@ -71,7 +77,7 @@ def data(kept_runs):
 
 
 @pytest.fixture
-def trained(tiny, kept_runs, tmp_path):
+def trained(tiny, eagerly, kept_runs, tmp_path):
     """Return a function that gives a copy of a tiny run, trained once for all tests that want it."""
 
     def copy(name, *flags, to=None):

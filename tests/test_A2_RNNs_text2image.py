@@ -56,7 +56,7 @@ def run(tmp_path, *flags):
     )
 
 
-def test_run_leaves_table_and_pictures(tmp_path, monkeypatch, without_xla):
+def test_run_leaves_table_and_pictures(tmp_path, monkeypatch, without_xla, eagerly):
     monkeypatch.setattr(shared_readers, "READER_EPOCHS", 1)
     monkeypatch.setattr(script, "SAMPLES", 2)
     name = "encoders1_decoders2_units16"
@@ -77,7 +77,7 @@ def test_run_leaves_table_and_pictures(tmp_path, monkeypatch, without_xla):
     assert np.sum(counts) == 3 * 24
 
 
-def test_a_run_that_had_stopped_early_is_not_trained_further(tmp_path, monkeypatch, without_xla):
+def test_a_run_that_had_stopped_early_is_not_trained_further(tmp_path, monkeypatch, without_xla, eagerly):
     """With a learning rate of 0 nothing gets better, so that training stops after the second epoch."""
     monkeypatch.setattr(shared_readers, "READER_EPOCHS", 1)
     monkeypatch.setattr(script, "SAMPLES", 2)

@@ -42,7 +42,7 @@ def test_loss_falls_on_one_batch(monkeypatch):
     assert all(np.any(old != new) for old, new in zip(before, model.get_weights(), strict=True))
 
 
-def test_another_size_is_trained_on_and_looked_at(tiny, monkeypatch, data, tmp_path):
+def test_another_size_is_trained_on_and_looked_at(tiny, monkeypatch, data, tmp_path, eagerly):
     tiny("CAE_filter128_latent512")
     monkeypatch.setattr(script, "IMAGE_SIZE", 75)
     script.main([*data, "--limit", "20", "--out", str(tmp_path / "run")])  # the fewest; one is held out
@@ -50,7 +50,7 @@ def test_another_size_is_trained_on_and_looked_at(tiny, monkeypatch, data, tmp_p
     assert decoder.output_shape == (None, 75, 75, 3)
 
 
-def test_the_learning_rate_is_halved(tiny, data, tmp_path, monkeypatch):
+def test_the_learning_rate_is_halved(tiny, data, tmp_path, monkeypatch, eagerly):
     tiny("CAE_filter128_latent512")
     monkeypatch.setattr(script, "HALVING", 1)
     rates = []

@@ -36,7 +36,7 @@ def averages(size):
     return keras.Model(first, keras.layers.GlobalAveragePooling2D()(first / 255))
 
 
-def test_samples_are_measured_with_pictures_that_no_run_has_seen(faces, tiny, tmp_path, monkeypatch, capsys):
+def test_samples_are_measured_with_pictures_that_no_run_has_seen(faces, tiny, tmp_path, monkeypatch, capsys, eagerly):
     pictures, path = faces
     for script, limit in ((VAE, "20"), (GAN, "30")):
         tiny(script).main(["--data", path, "--limit", limit, "--out", str(tmp_path / script)])
@@ -74,7 +74,7 @@ def test_samples_are_measured_with_pictures_that_no_run_has_seen(faces, tiny, tm
     assert "samples to" not in capsys.readouterr().out
 
 
-def test_what_cannot_be_measured_is_said_in_one_line(faces, tiny, tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_measured_is_said_in_one_line(faces, tiny, tmp_path, monkeypatch, capsys, eagerly):
     pictures, path = faces
     run = str(tmp_path / "run")
     tiny(VAE).main(["--data", path, "--limit", "45", "--out", run])

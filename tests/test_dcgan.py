@@ -27,7 +27,7 @@ def test_generated_pictures_are_labelled_1_and_the_generator_wants_0(monkeypatch
     assert (found["d_accuracy_real"], found["d_accuracy_fake"]) == (1, 0)
 
 
-def test_a_run_can_be_sampled_as_those_of_the_scripts(tmp_path, monkeypatch):
+def test_a_run_can_be_sampled_as_those_of_the_scripts(tmp_path, monkeypatch, eagerly):
     monkeypatch.setattr(dcgan, "GENERATOR_FILTERS", (8, 8, 8))
     dcgan.main(["--limit", "4", "--batch-size", "4", "--epochs", "1", "--out", str(tmp_path / "run")])
     saved = keras.saving.load_model(tmp_path / "run" / "generator.keras")

@@ -162,7 +162,7 @@ def test_what_is_measured_of_a_reader_that_confuses_two_digits(tiny, monkeypatch
     assert found["read_queries_labelled"] == 1
 
 
-def test_glyphs_and_expressions_of_the_test_are_never_trained_on(tiny, monkeypatch, tmp_path):
+def test_glyphs_and_expressions_of_the_test_are_never_trained_on(tiny, monkeypatch, tmp_path, eagerly):
     """Training digits are all bright, test digits all grey."""
     tiny("task2_img2txt_glyphs")
     monkeypatch.setattr(script, "move", lambda glyphs, rng: glyphs)

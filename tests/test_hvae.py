@@ -55,7 +55,7 @@ def test_beta_rises_in_a_line_in_cycles_or_not_at_all():
     assert shares("none", [0, 1, 50]) == [1, 1, 1]
 
 
-def test_beta_rises_while_the_model_learns(tiny, corpus):
+def test_beta_rises_while_the_model_learns(tiny, corpus, eagerly):
     tiny("HVAE_drums")
     model = build()
     hits, styles = corpus.batches("train", 64)[0]
@@ -89,7 +89,7 @@ def test_the_loss_is_the_sum_that_the_docstring_names(tiny, corpus, free):
     assert loss == pytest.approx(reconstruction + script.BETA * levels + script.STYLE_WEIGHT * style, rel=1e-4)
 
 
-def test_arms_leave_out_what_they_say(tiny, corpus):
+def test_arms_leave_out_what_they_say(tiny, corpus, eagerly):
     tiny("HVAE_drums")
     hits, styles = corpus.batches("train", 64)[0]
     whole = build()

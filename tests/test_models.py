@@ -165,7 +165,7 @@ def test_a_folder_is_known_wherever_one_stands(monkeypatch):
     assert shared_models.open_model(Path(".")).letters == "0123456789"
 
 
-def test_bars_of_an_arm_without_learned_prior_are_drawn_from_none(tiny, tmp_path, monkeypatch):
+def test_bars_of_an_arm_without_learned_prior_are_drawn_from_none(tiny, tmp_path, monkeypatch, eagerly):
     script = tiny("HVAE_drums")
     monkeypatch.setattr(script, "ARMS", {"plain_prior": {"learned_prior": False}})
     script.main(["--arms", "plain_prior", "--out", str(tmp_path / "run")])

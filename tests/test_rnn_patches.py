@@ -150,7 +150,7 @@ def test_what_positions_cost_sums_to_the_test_loss(trained):
     assert sum(found) == pytest.approx(read_json(folder / "results.json")["mixture_val_loss"], rel=1e-4)
 
 
-def test_heads_are_shown_from_every_start(tiny, tmp_path, monkeypatch):
+def test_heads_are_shown_from_every_start(tiny, tmp_path, monkeypatch, eagerly):
     module = tiny("RNN_mnist_patches")
     shown = {}
     monkeypatch.setattr(shared_run.Run, "save_rows", lambda run, name, groups, columns: shown.update({name: groups}))

@@ -114,7 +114,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path):
 
 
 @pytest.fixture
-def small_run(tiny, tmp_path):
+def small_run(tiny, tmp_path, eagerly):
     """Return a function that makes or resumes a small VAE run and returns status, what it printed, and the error."""
     vae_script = tiny("VAE_filter64_latent32")
     flags = ["--limit", "10", "--out", str(tmp_path / "run")]

@@ -81,7 +81,7 @@ def run(*flags):
     return script.main([*map(str, flags), "--limit", "60", "--epochs", "1", "--batch-size", "8"])
 
 
-def test_parts_run_alone_and_are_not_done_twice(without_xla, tmp_path, monkeypatch, capsys):
+def test_parts_run_alone_and_are_not_done_twice(without_xla, tmp_path, monkeypatch, capsys, eagerly):
     monkeypatch.setattr(script, "UNITS", 8)
     out = ("--out", tmp_path / "run")
     first = run("--part", "text", "--shares", "0.5", *out)
@@ -105,7 +105,7 @@ def test_parts_run_alone_and_are_not_done_twice(without_xla, tmp_path, monkeypat
     assert len(wrong) == round(30 * (1 - first["text_0.5_test_exact_match"]))
 
 
-def test_drawn_digits_have_a_folder_of_their_own(tiny, monkeypatch):
+def test_drawn_digits_have_a_folder_of_their_own(tiny, monkeypatch, eagerly):
     """MNIST may be there the next time."""
 
     def fail():

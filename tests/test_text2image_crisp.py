@@ -166,7 +166,7 @@ def test_a_real_glyph_comes_with_its_own_hand():
     assert (rows < bank.starts[tokens] + bank.counts[tokens]).all()
 
 
-def test_glyphs_and_expressions_of_the_test_are_never_trained_on(tiny, monkeypatch, tmp_path):
+def test_glyphs_and_expressions_of_the_test_are_never_trained_on(tiny, monkeypatch, tmp_path, eagerly):
     """Training digits are all bright bars, test digits all grey ones."""
     tiny("A2_text2image_crisp")
     arrays = {}

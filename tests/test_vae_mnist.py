@@ -84,7 +84,7 @@ def test_the_likelihood_is_that_of_numerical_integration(tiny):
     assert bound > exact
 
 
-def test_a_run_describes_every_dimension(tiny, tmp_path, monkeypatch):
+def test_a_run_describes_every_dimension(tiny, tmp_path, monkeypatch, eagerly):
     module = tiny("VAE_mnist_traversal")
     results = module.main(["--out", str(tmp_path / "run")])
     with open(tmp_path / "run" / "many" / "dimensions.csv", newline="") as file:
