@@ -23,7 +23,7 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 KEPT_SETTINGS = ("script", "data", "fingerprint", "backend", "constants", "versions")
 KEPT_ARGUMENTS = ("epochs", "batch_size", "limit", "seed")
 KEPT_TABLES = ("results.json", "directions.csv")
-NOT_KEPT = {"discriminator"}  # which is needed for training alone
+NOT_KEPT = {"discriminator", "velocity"}  # for training alone; the prior of a flow holds its velocity
 
 
 def save_small(model, path):
