@@ -215,7 +215,7 @@ def examine(run, epochs, encoder, decoder, train, held_out, others):
         decoder: as from `build_decoder`, trained.
         train: uint8 (count, 64, 64, 3), the training pictures.
         held_out: uint8 (others, 64, 64, 3).
-        others: VAEs and GANs to compare with, each as from `shared_networks.open_networks`.
+        others: VAEs and GANs to compare with, as from `shared_networks.open_beside`.
 
     Returns:
         `shared_codes.Codes` of the autoencoder; dict: the `shared_distances.fidelity` of its reconstructions; `swd`,
@@ -252,7 +252,7 @@ def main(argv=None):
 
     Raises:
         InputError: there are fewer than FEWEST pictures; as `shared_data.find_images`, `shared_run.Run` and
-            `shared_networks.open_networks`.
+            `shared_networks.open_beside`.
     """
     parser = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG)
     what = "finished runs of a VAE and a GAN on the same pictures, to compare with"
@@ -264,10 +264,7 @@ def main(argv=None):
     held_out = shared_training.Batches((images,), held_out_rows, args.batch_size)
     if len(images) < FEWEST:
         raise shared_files.InputError(f"{len(images)} pictures are too few to look at their codes; take {FEWEST}.")
-    fingerprint = shared_files.fingerprint(images)
-    others = [shared_networks.open_networks(folder, fingerprint, args.seed) for folder in args.beside]
-    if len({model for model, *_ in others}) < len(others):
-        raise shared_files.InputError("--beside: takes one run of a script.")
+    others = shared_networks.open_beside(args.beside, images, args.seed, Path(__file__).stem)
     run = shared_run.Run(globals(), args, source, [images], may_change=LOOKS)
 
     keras.utils.set_random_seed(args.seed)

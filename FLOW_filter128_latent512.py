@@ -401,7 +401,7 @@ def compare(codes, decoders, velocity, train, held_out, others, seed):
         velocity: the averaged one from `run_flow`.
         train: uint8 (count, 64, 64, 3), the training pictures, not mirrored.
         held_out: uint8 (others, 64, 64, 3).
-        others: VAEs and GANs to compare with, each as from `shared_networks.open_networks`.
+        others: VAEs and GANs to compare with, as from `shared_networks.open_beside`.
         seed: of the noise.
     """
     comparison = shared_distances.Comparison(train, held_out, COLUMNS)
@@ -485,8 +485,8 @@ def main(argv=None):
     """Train what is not yet done, write the run folder, and return the final metrics as a dict of numbers.
 
     Raises:
-        InputError: there are fewer than FEWEST pictures, or two runs of one script beside; as
-            `shared_data.find_images`, `shared_run.Run` and `shared_networks.open_networks`.
+        InputError: there are fewer than FEWEST pictures; as
+            `shared_data.find_images`, `shared_run.Run` and `shared_networks.open_beside`.
     """
     parser = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG)
     what = "finished runs of VAEs and GANs on the same pictures, to compare with"
@@ -496,10 +496,7 @@ def main(argv=None):
     train_rows, held_out_rows = shared_data.split_held_out(len(images), HELD_OUT, args.seed)
     if len(images) < FEWEST:
         raise shared_files.InputError(f"{len(images)} pictures are too few to look at their codes; take {FEWEST}.")
-    fingerprint = shared_files.fingerprint(images)
-    others = [shared_networks.open_networks(folder, fingerprint, args.seed) for folder in args.beside]
-    if len({model for model, *_ in others}) < len(others):
-        raise shared_files.InputError("--beside: takes one run of a script.")
+    others = shared_networks.open_beside(args.beside, images, args.seed, Path(__file__).stem)
     run = shared_run.Run(globals(), args, source, [images], may_change=LOOKS)
     train, held_out = with_mirrored(images[train_rows]), images[held_out_rows]
 

@@ -289,7 +289,7 @@ def compare(run, epochs, encoder, generator, train, held_out, others):
         generator: as from `build_generator`, trained.
         train: uint8 (count, 64, 64, 3), the training pictures.
         held_out: uint8 (others, 64, 64, 3).
-        others: VAEs and GANs, each as from `shared_networks.open_networks`.
+        others: VAEs and GANs, as from `shared_networks.open_beside`.
 
     Returns:
         dict: `psnr` and `ssim` of the reconstructions, as by `shared_distances.fidelity`; `swd`, the sliced Wasserstein
@@ -448,9 +448,9 @@ def main(argv=None):
     """Train, write the run folder, and return the final metrics as a dict of numbers.
 
     Raises:
-        InputError: there are fewer than FEWEST pictures, or two runs of one script beside; as
+        InputError: there are fewer than FEWEST pictures; as
             `shared_data.find_images`, `shared_attributes.find_attributes`, `shared_run.Run` and
-            `shared_networks.open_networks`.
+            `shared_networks.open_beside`.
     """
     parser = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG)
     what = "what the photographs show, laid out as CelebA's list_attr_celeba.txt"
@@ -462,10 +462,7 @@ def main(argv=None):
     if len(images) < FEWEST:
         raise shared_files.InputError(f"{len(images)} pictures are too few; take {FEWEST}.")
     labels = shared_attributes.find_attributes(args.attributes, args.data, source, len(images), args.limit, args.seed)
-    fingerprint = shared_files.fingerprint(images)
-    others = [shared_networks.open_networks(folder, fingerprint, args.seed) for folder in args.beside]
-    if len({Path(__file__).stem, *(model for model, *_ in others)}) <= len(others):
-        raise shared_files.InputError("--beside: takes one run of a script, and none of this one.")
+    others = shared_networks.open_beside(args.beside, images, args.seed, Path(__file__).stem)
     train_rows, held_out_rows = shared_data.split_held_out(len(images), HELD_OUT, args.seed)
     labels = shared_attributes.choose(labels, ATTRIBUTES, train_rows)
     train = shared_training.Batches((images,), train_rows, args.batch_size, flipped)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from shared_figures import PART, to_uint8, to_unit
-from shared_files import InputError, read_json, read_results
+from shared_files import InputError, fingerprint, read_json, read_results
 from shared_training import predict
 
 
@@ -35,12 +35,12 @@ def is_vae(networks):
     return "decoder" in networks and isinstance(latent, dict) and {"z_mean", "z_log_var"} <= latent.keys()
 
 
-def open_networks(folder, fingerprint, seed):
+def open_networks(folder, pictures, seed):
     """Return the networks of a finished run of a VAE or a GAN.
 
     Args:
         folder: `pathlib.Path` of the run.
-        fingerprint: of the pictures that it must have been given.
+        pictures: fingerprint of those that it must have been given.
         seed: that it must have had, by which pictures are held out.
 
     Returns:
@@ -52,7 +52,7 @@ def open_networks(folder, fingerprint, seed):
     """
     paths = network_files(folder)
     settings = read_json(folder / "settings.json", "script", "fingerprint", "data", "arguments")
-    if settings["fingerprint"] != fingerprint:
+    if settings["fingerprint"] != pictures:
         raise InputError(f"{folder}: was trained on other pictures ({settings['data']}).")
     if settings["arguments"].get("seed") != seed:
         raise InputError(f"{folder}: was trained with another seed, so that it held out other pictures.")
@@ -61,6 +61,26 @@ def open_networks(folder, fingerprint, seed):
     if not (is_vae(networks) or "generator" in networks):
         raise InputError(f"{folder}: holds no networks of a VAE or a GAN.")
     return settings["script"], epochs, networks
+
+
+def open_beside(folders, images, seed, script):
+    """Return the runs that a script is compared with, as a list of what `open_networks` returns.
+
+    Args:
+        folders: list of `pathlib.Path`, of the runs.
+        images: the pictures of this run.
+        seed: of this run.
+        script: name of this one.
+
+    Raises:
+        InputError: two are runs of one script, or one is of this script; as `open_networks`.
+    """
+    pictures = fingerprint(images)
+    others = [open_networks(folder, pictures, seed) for folder in folders]
+    scripts = [script, *(name for name, *_ in others)]
+    if len({*scripts}) < len(scripts):
+        raise InputError("--beside: takes one run of a script, and none of this one.")
+    return others
 
 
 def encode(encoder, images):

@@ -8,7 +8,7 @@ from keras import layers
 
 import shared_networks
 from shared_drawings import draw_faces
-from shared_files import InputError
+from shared_files import InputError, fingerprint
 from shared_training import predict
 
 LATENT_DIM, CODE_DIM = 3, 5
@@ -140,3 +140,20 @@ def test_inception_without_weights_is_one_line(monkeypatch):
     with pytest.raises(InputError, match="cannot be had") as caught:
         shared_networks.open_inception(64)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_compared_with_one_of_each_other_script(monkeypatch):
+    images = draw_faces(2, 16, seed=0)
+    opened = []
+
+    def open_one(folder, pictures, seed):
+        opened.append((pictures, seed))
+        return folder, 3, {}
+
+    monkeypatch.setattr(shared_networks, "open_networks", open_one)
+    found = shared_networks.open_beside(["a", "b"], images, 7, "c")
+    assert [script for script, *_ in found] == ["a", "b"]
+    assert set(opened) == {(fingerprint(images), 7)}
+    for folders in (["a", "a"], ["a", "c"]):
+        with pytest.raises(InputError, match="takes one run of a script, and none of this one"):
+            shared_networks.open_beside(folders, images, 7, "c")
