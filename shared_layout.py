@@ -1,7 +1,9 @@
 """What the tabs of the page of `explore.py` are laid out from: events that tell errors in a line, and sliders."""
 
 import html
+from collections import defaultdict
 from functools import wraps
+from threading import Lock
 from types import SimpleNamespace
 
 from shared_directions import DIRECTIONS
@@ -56,9 +58,10 @@ class Layout:
 
     def __init__(self, gr, handlers):
         self.gr, self.handlers = gr, handlers
+        self.turns = defaultdict(Lock)
         self.choosers = []  # pairs of a list of models and their kinds
 
-    def on(self, event, handler, inputs, outputs, line, *, name=None, queue="models", quick=False):
+    def on(self, event, handler, inputs, outputs, line, *, name=None, turn="models", quick=False):
         """Call `handler`, which returns a tuple, at an event; what the user can mend goes to `line`.
 
         Args:
@@ -68,14 +71,15 @@ class Layout:
             outputs: list of components.
             line: component of the line.
             name: by which it is called over HTTP; None hides it there.
-            queue: events of one queue wait for each other.
+            turn: events that take one turn wait for each other.
             quick: whether only the last of many events counts, and nothing shows that it is waited for.
         """
 
         @wraps(handler)  # Gradio looks at the signature for the data of an event
         def told(*values):
             try:
-                return "", *handler(*values)
+                with self.turns[turn]:
+                    return "", *handler(*values)
             except (InputError, OSError) as error:
                 return html.escape(" ".join(str(error).split())), *[self.gr.skip()] * len(outputs)
 
@@ -87,8 +91,7 @@ class Layout:
             api_visibility="public" if name else "private",
             trigger_mode="always_last" if quick else None,
             show_progress="hidden" if quick else "minimal",
-            concurrency_limit=1,
-            concurrency_id=queue,
+            queue=False,  # that of Gradio takes longer than most models
         )
 
     def line(self):
@@ -185,7 +188,7 @@ class Layout:
         def open_at(event, once=False):
             first = [opened_once, [code, model, variety, *settings]] if once else [opened, [model, variety, *settings]]
             done = self.on(event, *first, [*outputs, hint], line)
-            self.on(done.then, measured, [model], [*measured_sliders, hint], line, queue="measuring", quick=True)
+            self.on(done.then, measured, [model], [*measured_sliders, hint], line, turn="measuring", quick=True)
 
         open_at(model.input)
         open_at(tab.select, once=True)
