@@ -23,6 +23,7 @@ from shared_files import print_table, read_history
 SCRIPTS = (
     "VAE_filter64_latent128",
     "GAN_filter128_latent128",
+    "GAN_filter128_latent128_stable",
     "VAEGAN_filter128_latent128",
     "FLOW_filter128_latent512",
     "maintenance.dcgan",

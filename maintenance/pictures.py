@@ -17,6 +17,7 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     RNN_mnist_patches, VAE_mnist_traversal, CGAN_mnist, GAN_fonts, HVAE_drums,
     task2_txt2txt_identities, task2_img2txt_glyphs, A2_text2image_crisp    those of the scripts' names
     FLOW_filter128_latent512    with --limit 7680 and --beside the runs of GAN_filter128_latent128 and VAEGAN_...
+    GAN_filter128_latent128_7680, GAN_filter128_latent128_stable    with --limit 7680
     VAEGAN_filter128_latent128  with --limit 7680, --attributes, and --beside the run of GAN_filter128_latent128
     CAE_filter128_latent512     of cats, with --beside the runs of VAE_filter64_latent128 and GAN_filter128_latent256
 """
@@ -201,6 +202,13 @@ def save_edited_faces(runs):
     save_jpeg("VAEGAN_edits.jpg", np.concatenate(edits), width=1056)
 
 
+def save_stable(runs):
+    """Save samples of the plain GAN over those of the stable one, from the same noise."""
+    folders = [runs / f"{GANS[1]}_{name}" for name in ("7680", "stable")]
+    samples = [read_grid(finished_grids(folder)[-1], rows=2) for folder in folders]
+    save_jpeg(f"{GANS[1]}_stable.jpg", np.concatenate(samples))
+
+
 def save_flow(runs):
     """Save what the autoencoder with a flow makes of faces, beside the GAN's, without the photographs."""
     folder = runs / "FLOW_filter128_latent512"
@@ -226,7 +234,7 @@ def save_quality():
     axes.set(xscale="log", yscale="log", xlabel="minutes of training on two cores")
     axes.set(ylabel="sliced Wasserstein distance to unseen photographs")
     axes.grid(alpha=0.3, which="both")
-    axes.legend()
+    axes.legend(loc="lower right")
     figure.savefig(ASSETS / "faces_quality.png")
 
 
@@ -304,6 +312,7 @@ def main(argv=None):
     save_stand_ins(args.runs)
     save_cats(args.runs)
     save_edited_faces(args.runs)
+    save_stable(args.runs)
     save_flow(args.runs)
     save_quality()
     save_banner(args.runs, solve(args.runs, args.mnist))

@@ -61,6 +61,11 @@ NUMBERS = {  # folder: metric, how it is found from the weights alone, how far i
         lambda: sharpness_of_gan("GAN_filter128_latent128", 32, 128),
         0.05,
     ),
+    "GAN_filter128_latent128_stable": (
+        "sharpness_samples",
+        lambda: sharpness_of_gan("GAN_filter128_latent128_stable", 32, 128),
+        0.05,
+    ),
     "GAN_filter128_latent256_cats": (
         "sharpness_samples",
         lambda: sharpness_of_gan("GAN_filter128_latent256_cats", 32, 256),
