@@ -290,6 +290,8 @@ def test_a_drawn_digit_is_taken_in(handlers):
 
 def test_drums_are_moved_clicked_rebuilt_and_heard(handlers):
     code = handlers.draw("drums", DRUMS)
+    while not handlers.hits(DRUMS, code, *[0] * 8).any():  # a bar can be silent
+        code = handlers.draw("drums", DRUMS)
     names = handlers.measured("drums", DRUMS)
     assert [name.split()[0] for name in names] == 4 * ["z_high"] + 4 * ["z_low"]
     hits = handlers.hits(DRUMS, code, *[0] * 8)
