@@ -81,8 +81,8 @@ def launch(gr, handlers, port):
     return blocks, address
 
 
-def called(page, name, values):
-    """Return what an event of the page gives to such values, its pictures fetched as well.
+def call(page, name, values):
+    """Call an event of the page with such values, and fetch its pictures.
 
     The client for Python that comes with Gradio would add a tenth of a second of its own.
 
@@ -95,7 +95,6 @@ def called(page, name, values):
     for value in given:
         if isinstance(value, dict) and "url" in value:
             page.get(value["url"]).raise_for_status()
-    return given
 
 
 def measure(handlers, address):
@@ -107,14 +106,14 @@ def measure(handlers, address):
         for kind, settings in SETTINGS.items():
             name, named = kind.replace(" ", "_"), shared_layout.NAMED if kind == "pictures" else 0
             label = shared_layout.first_of(handlers.labels(kind))
-            called(page, f"random_{name}", [label, 1, *settings])
+            call(page, f"random_{name}", [label, 1, *settings])
             handlers.measured(kind, label)
             times = []
             for place in np.linspace(-2, 2, CHANGES + 1):
                 steps = np.zeros(named + DIRECTIONS)
                 steps[named] = place
                 start = time.perf_counter()
-                called(page, f"move_{name}", [label, None, *settings, *steps.tolist()])
+                call(page, f"move_{name}", [label, None, *settings, *steps.tolist()])
                 times.append(1_000 * (time.perf_counter() - start))
             median, late = np.quantile(times[1:], [0.5, 0.95])  # the first may compile
             rows.append({"model": label, "median, ms": float(median), "95th percentile, ms": float(late)})
