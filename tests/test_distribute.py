@@ -17,32 +17,32 @@ from pathlib import Path
 import VAE_filter64_latent32 as script, shared_command_line, shared_data
 shared_data.CELEBA_DIR = Path("nowhere")
 script.FILTERS = 8
-shared_command_line.run_script(lambda: script.main({flags!r}))
+for flags in {runs!r}:
+    shared_command_line.run_script(lambda: script.main(flags))
 """
 needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs the package jax")
 
 
-def start(out, *flags, **environment):
+def start(*runs, **environment):
+    """Start a process that makes these runs, each a list of flags, one after the other."""
     environment |= {"KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # most of the time goes to compiling
-    return start_python(START.format(flags=[*FLAGS, "--out", str(out), *flags]), **environment)
+    return start_python(START.format(runs=[[*FLAGS, *map(str, flags)] for flags in runs]), **environment)
 
 
-def history_of(process, folder):
+def printed_by(process):
     printed = process.communicate(timeout=300)[0]
     assert process.returncode == 0, printed
-    return without_seconds(shared_files.read_history(folder / "history.csv")), printed
+    return printed
+
+
+def history_of(folder):
+    return without_seconds(shared_files.read_history(folder / "history.csv"))
 
 
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def history_of_one(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "one"
-    return history_of(start(folder), folder)[0]
 
 
 def assert_same(history, history_of_one):
@@ -52,22 +52,19 @@ def assert_same(history, history_of_one):
 
 
 @needs_jax
-def test_two_devices_give_the_losses_of_one(history_of_one, tmp_path):
-    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    history, printed = history_of(start(tmp_path / "two", "--distribute", **environment), tmp_path / "two")
-    assert "shared out to 2 devices; this is process 0 of 1" in printed
-    assert_same(history, history_of_one)
+def test_two_devices_and_two_processes_give_the_losses_of_one(tmp_path):
+    """Of the two processes the second epoch is resumed."""
+    one, devices, processes = (tmp_path / name for name in ("one", "devices", "processes"))
+    two_devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    printed = printed_by(start(["--out", one], ["--out", devices, "--distribute"], **two_devices))
+    assert printed.count("shared out to 2 devices; this is process 0 of 1") == 1
+    assert_same(history_of(devices), history_of(one))
 
-
-@needs_jax
-def test_two_processes_give_the_losses_of_one_and_resume(history_of_one, tmp_path):
     for flags in (["--epochs", "1"], ["--resume"]):
         address = f"127.0.0.1:{free_port()}"
-        processes = [
+        pair = [
             start(
-                tmp_path / "run",
-                "--distribute",
-                *flags,
+                ["--out", processes, "--distribute", *flags],
                 KERAS_DISTRIBUTION_JOB_ADDRESSES=address,
                 KERAS_DISTRIBUTION_NUM_PROCESSES="2",
                 KERAS_DISTRIBUTION_PROCESS_ID=str(index),
@@ -75,13 +72,13 @@ def test_two_processes_give_the_losses_of_one_and_resume(history_of_one, tmp_pat
             for index in (0, 1)
         ]
         try:
-            (history, _), (_, printed) = (history_of(process, tmp_path / "run") for process in processes)
+            printed = [printed_by(process) for process in pair]
         finally:
-            for process in processes:
+            for process in pair:
                 process.kill()
-        assert "this is process 1 of 2" in printed
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    assert_same(history, history_of_one)
+        assert "this is process 1 of 2" in printed[1]
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "devices", "processes"}
+    assert_same(history_of(processes), history_of(one))
 
 
 def test_other_backends_say_what_to_set(monkeypatch):
