@@ -12,6 +12,7 @@ anywhere, and what the page writes goes when it ends.
 import shared_start  # noqa: F401, first: TensorFlow without its noise
 
 import os
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ import shared_layout
 import shared_page
 import shared_run
 from shared_command_line import OneLineParser, positive, run_script
-from shared_directions import DIRECTIONS
+from shared_directions import DIRECTIONS, NAMED
 from shared_files import InputError, find_folder, print_table
 from shared_handlers import Handlers
 
@@ -76,7 +77,7 @@ def launch(gr, handlers, port):
             css=shared_page.STYLE,
             footer_links=[],
         )
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # the latter above 65535
         raise InputError(f"Port {port} is not free: take another by --port.") from error
     return blocks, address
 
@@ -104,7 +105,7 @@ def measure(handlers, address):
     rows = []
     with httpx.Client(base_url=address, timeout=60) as page:
         for kind, settings in SETTINGS.items():
-            name, named = kind.replace(" ", "_"), shared_layout.NAMED if kind == "pictures" else 0
+            name, named = kind.replace(" ", "_"), NAMED if kind == "pictures" else 0
             label = shared_layout.first_of(handlers.labels(kind))
             call(page, f"random_{name}", [label, 1, *settings])
             handlers.measured(kind, label)
@@ -136,6 +137,7 @@ def main(argv=None):
     if not args.measure:
         folders |= {shared_run.RUNS_DIR.name: shared_run.RUNS_DIR} if shared_run.RUNS_DIR.is_dir() else {}
         folders |= {folder: find_folder(folder) for folder in args.folders}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the files below go
     with tempfile.TemporaryDirectory(prefix="explore_") as scratch:
         gr = open_gradio(scratch)
         handlers = Handlers(folders, Path(scratch))

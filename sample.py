@@ -19,6 +19,7 @@ import numpy as np
 import shared_blocks
 import shared_data
 import shared_figures
+import shared_handwriting
 import shared_models
 import shared_sounds
 from shared_command_line import OneLineParser, number_32_bit, positive, run_script
@@ -54,8 +55,8 @@ def save_bars(path, hits, title):
 def print_answer(answer, probabilities):
     """Print an answer, and how probable the model finds each of its characters."""
     print(f"Answer: {answer}")
-    for character, probability in zip(answer.rjust(len(probabilities)), probabilities.max(axis=-1), strict=True):
-        print(f"  {'(none)' if character == ' ' else character:>6}  {probability:.4f}")
+    for row in probabilities:
+        print(f"  {shared_handwriting.name_of(row.argmax()):>6}  {row.max():.4f}")
 
 
 def handwritten(solver, text, mnist, seed):

@@ -14,6 +14,7 @@ MIXTURE_DIM = 64  # principal directions along which a mixture is fitted; the ot
 MIXTURE_COMPONENTS = (1, 2, 4, 8, 16, 32)
 SMALLEST_VARIANCE = 1e-3  # of a component, of whitened codes, so that a few alike codes make none of no extent
 NEIGHBOURS = 10
+STRAIGHT = 1e-3  # sine of the angle between two vectors, below which they lie on one line
 NO_EXTENT = 1e-5  # of the widest direction: below it there is nothing but rounding
 THUMBNAIL = 0.14  # half of the width of a picture in a map, in standard deviations
 
@@ -23,10 +24,12 @@ def slerp(start, end, steps):
 
     Normal noise of many dimensions lies near a sphere; a straight line would cut through its empty inside, where the
     generator was never trained. Shoemake, "Animating Rotation with Quaternion Curves", 1985; White, "Sampling
-    Generative Networks", 2016.
+    Generative Networks", 2016. Between vectors on one line, or from 0, there is no arc: the way is straight.
     """
-    cosine = np.dot(start, end) / (np.linalg.norm(start) * np.linalg.norm(end))
-    angle = np.arccos(np.clip(cosine, -1, 1))
+    lengths = np.linalg.norm(start) * np.linalg.norm(end)
+    angle = np.arccos(np.clip(np.dot(start, end) / lengths, -1, 1)) if lengths else 0.0
+    if np.sin(angle) < STRAIGHT:
+        return np.linspace(start, end, steps, dtype=np.float32)
     share = np.linspace(0, 1, steps)[:, None]
     return ((np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)).astype(np.float32)
 

@@ -9,6 +9,7 @@ from shared_drawings import cv2
 from shared_drums import INSTRUMENTS
 from shared_files import InputError
 
+NAMED = 12  # directions at most that came with a model
 DIRECTIONS = 8  # that are sought
 FITTED = 384  # pictures to which directions are fitted
 MEASURED = 48  # pictures that say how much a measure varies
@@ -165,7 +166,6 @@ class Moved:
 
         Directions are only found, which takes seconds, if one of their steps is not 0.
         """
-        steps = [step or 0 for step in steps]  # a slider that somebody empties gives None
         pairs = list(self.named) + (self.directions if any(steps[len(self.named) :]) else [])
         for step, (_, direction) in zip(steps, pairs, strict=False):
             code = code + step * direction

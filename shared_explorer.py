@@ -12,7 +12,7 @@ from shared_bars import decode as decode_bars
 from shared_bars import expected
 from shared_codes import slerp
 from shared_data import read_image, resize_square
-from shared_directions import DIRECTIONS, Moved, measure_colours, principal_directions, read_directions, shrink
+from shared_directions import DIRECTIONS, NAMED, Moved, measure_colours, principal_directions, read_directions, shrink
 from shared_drums import INSTRUMENTS
 from shared_files import InputError
 from shared_networks import decode, encode, load_networks, open_sampler
@@ -33,23 +33,31 @@ def find_models(folders):
     found = {kind: {} for kind in ("pictures", "digit codes", "digits", "letters", "patches", "drums", "text", "hand")}
     notes = []
     for name, root in folders.items():
-        if not root.is_dir():
-            notes.append(f"{name}: no such folder.")
-            continue
-        holders = sorted({path.parent for path in root.rglob("*.keras")})
-        for folder in holders:
-            label = f"{name}/{folder.relative_to(root).as_posix()}" if folder != root else name
-            try:
-                if kind := kind_of(folder):
-                    found[kind][label] = folder
-            except InputError as error:
-                notes.append(str(error))
-        notes += [
-            f"{name}/{run.name}: has no networks yet; a run saves them when it ends."
-            for run in sorted(root.iterdir())
-            if (run / "settings.json").exists() and not any(holder.is_relative_to(run) for holder in holders)
-        ]
+        try:
+            notes += find_below(name, root, found)
+        except OSError as error:
+            notes.append(f"{name}: {error.strerror}.")
     return found, notes
+
+
+def find_below(name, root, found):
+    """Enter the models below a folder, shown as `name`, in what is found; return list of str, what cannot be opened."""
+    if not root.is_dir():
+        return [f"{name}: no such folder."]
+    notes, known = [], []
+    for folder in sorted({path.parent for path in root.rglob("*.keras")}):
+        try:
+            if kind := kind_of(folder):
+                found[kind][f"{name}/{folder.relative_to(root).as_posix()}" if folder != root else name] = folder
+                known.append(folder)
+        except InputError as error:
+            notes.append(str(error))
+            known.append(folder)
+    return notes + [
+        f"{name}/{run.name}: has no networks yet; a run saves them when it ends."
+        for run in sorted(root.iterdir())
+        if (run / "settings.json").exists() and not any(folder.is_relative_to(run) for folder in known)
+    ]
 
 
 def kind_of(folder):
@@ -62,7 +70,8 @@ def kind_of(folder):
     Raises:
         InputError: a network is damaged.
     """
-    shapes = {path.stem: input_shapes(path) for path in sorted(folder.glob("*.keras"))}
+    configs = {path.stem: read_config(path) for path in sorted(folder.glob("*.keras"))}
+    shapes = {name: input_shapes(config) for name, config in configs.items()}
     first = {name: inputs[0] for name, inputs in shapes.items()}
     if {"lstm", "head"} <= shapes.keys():
         return "patches"
@@ -76,20 +85,27 @@ def kind_of(folder):
         return {10: "digits", 26: "letters"}.get(shapes["generator"][1][0])
     if len(shapes.get("generator", ())) == len(first.get("generator", ())) == 1:
         return "pictures"
-    if "decoder" in shapes and {"encoder", "prior"} & shapes.keys():
+    of_vae = isinstance(configs.get("encoder", {}).get("output_layers"), dict)  # z_mean and z_log_var
+    if "decoder" in shapes and (of_vae or "prior" in shapes):
         return "digit codes" if len(first.get("encoder", (0, 0, 0))) == 2 else "pictures"
     return None
 
 
-def input_shapes(path):
-    """Return the shapes of a network's inputs, without the batch, from its file; raise `InputError` if damaged."""
+def read_config(path):
+    """Return what a file says of its network, without the weights: a dict; raise `InputError` if it is damaged."""
     try:
         with zipfile.ZipFile(path) as file:
-            layers = json.loads(file.read("config.json"))["config"]["layers"]
-        shapes = [layer["config"]["batch_shape"][1:] for layer in layers if layer["class_name"] == "InputLayer"]
-        return shapes or [()]
+            config = json.loads(file.read("config.json"))["config"]
+        input_shapes(config)
     except Exception as error:  # nearly anything, of a damaged file
         raise InputError(f"{path.parent}: a network is damaged ({path.name}: {error}).") from error
+    return config
+
+
+def input_shapes(config):
+    """Return the shapes of a network's inputs, without the batch."""
+    layers = [layer["config"] for layer in config["layers"] if layer["class_name"] == "InputLayer"]
+    return [layer["batch_shape"][1:] for layer in layers] or [()]
 
 
 def opened(kind, folder):
@@ -127,7 +143,7 @@ class Pictures(Moved):
         self.size = self.sampler.size
         encoder = folder / "encoder.keras"
         self.encoder = load_networks({"encoder": encoder})["encoder"] if encoder.exists() else None
-        self.named = read_directions(folder / "directions.csv", self.latent_dim)
+        self.named = read_directions(folder / "directions.csv", self.latent_dim)[:NAMED]
         self.centre = self.draw(np.zeros((1, self.latent_dim), np.float32))[0]
 
     def draw(self, noise):
@@ -163,8 +179,6 @@ class Pictures(Moved):
 
     def between(self, start, end, count):
         """Return so many codes from one to another, on the arc around the mean code."""
-        if np.allclose(start, end):  # on no arc
-            return np.repeat(start[None], count, axis=0)
         return self.centre + slerp(start - self.centre, end - self.centre, count)
 
     def encode_photograph(self, path):

@@ -22,6 +22,7 @@ STEPS_OF_PATH = 9  # pictures
 WAYS = 8  # in which a digit is completed
 CELL, MARGIN = 40, 140  # pixels of a cell of a drum bar, and left of the bar for the instruments' names
 REPEATED = 4  # times that a bar is heard
+SOUNDS = 64  # files of bars that stay when another bar is written
 NOTHING_KEPT = "Keep two pictures first."
 
 
@@ -89,12 +90,15 @@ class Handlers:
         return enlarge(self.open(kind, label).look(code[None])[0], LARGE)
 
     def path(self, kind, label, start, end, share=None):
-        """Return the pictures between two codes in a row, or the one at a share of the way, 0 to 1."""
+        """Return the pictures between two that are kept in a row, or the one at a share of the way, 0 to 1.
+
+        Both are pairs of a model's label and a code, or None.
+        """
         if start is None or end is None:
             raise InputError(NOTHING_KEPT)
-        model = self.open(kind, label)
-        if not len(start) == len(end) == model.latent_dim:
+        if not start[0] == end[0] == label:
             raise InputError(f"The pictures that are kept are another model's. {NOTHING_KEPT}")
+        model, start, end = self.open(kind, label), start[1], end[1]
         if share is None:
             pictures = model.look(model.between(start, end, STEPS_OF_PATH))
             return tile(np.stack([enlarge(picture, MIDDLE) for picture in pictures]), STEPS_OF_PATH)
@@ -115,10 +119,6 @@ class Handlers:
         return code, tile(np.stack([enlarge(each, MIDDLE) for each in (digit, model.look(code[None])[0])]), 2)
 
     # Digits and letters that are asked for.
-
-    def letters(self, kind, label):
-        """Return what a generator can be asked for, a text of letters."""
-        return self.open(kind, label).letters
 
     def show_letter(self, kind, label, code, letter, *steps):
         """Return one letter, enlarged, and all letters of the same moved noise."""
@@ -156,12 +156,13 @@ class Handlers:
         """Return a table in HTML of answers to an expression, and the glyphs that were read, or None."""
         right = shared_handwriting.right_answer(text or "")
         models, notes = self.solvers(labels)
-        writers = self.labels("digits")
-        digits = self.open("digits", writers[0]) if writers else None
-        seed = secrets.randbelow(2**32)
-        written, drawn, read = shared_handwriting.answers_to(text, models, digits, seed)
-        if digits is None and len(written) + len(drawn) < len(models):
-            notes.append("Models that read pictures need models/CGAN_mnist, which writes the digits: write by hand.")
+        digits = None
+        if any(label in self.found["hand"] for label in models):
+            if writers := self.labels("digits"):
+                digits = self.open("digits", writers[0])
+            else:
+                notes.append("Models that read pictures need models/CGAN_mnist, which writes digits: write by hand.")
+        written, drawn, read = shared_handwriting.answers_to(text, models, digits, secrets.randbelow(2**32))
         return table(written, drawn, right, notes), None if read is None else show_glyphs(read)
 
     def read(self, labels, *drawings):
@@ -198,6 +199,8 @@ class Handlers:
             return None, None
         path = self.scratch / f"bar_{digest(hits.tobytes(), tempo)}"
         if not path.with_suffix(".wav").exists():
+            for old in sorted(self.scratch.glob("bar_*"), key=lambda file: file.stat().st_mtime)[:-SOUNDS]:
+                old.unlink()
             shared_sounds.save_sound(path, np.repeat(hits[None], REPEATED, axis=0), tempo)
         return str(path.with_suffix(".wav")), str(path.with_suffix(".mid"))
 
@@ -235,7 +238,7 @@ def table(written, drawn, right, notes):
     rows = [("model", "answer", "probability of each character")]
     for label, answer, probabilities in written:
         mark = "" if right is None else " \N{CHECK MARK}" if answer == right else f" (right: {right})"
-        said = shared_handwriting.say_probabilities(answer, probabilities)
+        said = shared_handwriting.say_probabilities(probabilities)
         rows.append((html.escape(label), html.escape(f"{answer or 'nothing'}{mark}"), html.escape(said)))
     for label, picture in drawn:
         _, data = cv2.imencode(".png", picture)

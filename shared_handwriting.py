@@ -151,7 +151,6 @@ def answers_to(text, models, digits, seed):
         InputError: as `shared_blocks.read_query`.
     """
     written, drawn, glyphs = [], [], None
-    shared_blocks.read_query(text)
     for label, model in models.items():
         if not isinstance(model, Solver):
             drawn.append((label, model.sample(1, seed, text)[0]))
@@ -163,16 +162,17 @@ def answers_to(text, models, digits, seed):
     return written, drawn, glyphs
 
 
-def say_probabilities(answer, probabilities):
+def say_probabilities(probabilities):
     """Return the probability of each character of an answer as text, such as "4 0.98, 6 0.71 (5 0.22)"."""
     said = []
-    for character, row in zip(answer.rjust(len(probabilities)), probabilities, strict=True):
+    for row in probabilities:
         *_, second, best = np.argsort(row)
-        also = f" ({name_of(shared_blocks.CHARACTERS[second])} {row[second]:.2f})" if row[second] > 0.05 else ""
-        said.append(f"{name_of(character)} {row[best]:.3f}{also}")
+        also = f" ({name_of(second)} {row[second]:.2f})" if row[second] > 0.05 else ""
+        said.append(f"{name_of(best)} {row[best]:.3f}{also}")
     return ", ".join(said)
 
 
-def name_of(character):
-    """Return a character as it is shown: a blank needs a word."""
+def name_of(token):
+    """Return a token's character as it is shown: a blank needs a word."""
+    character = shared_blocks.CHARACTERS[token]
     return "(none)" if character == " " else character

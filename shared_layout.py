@@ -6,11 +6,10 @@ from functools import wraps
 from threading import Lock
 from types import SimpleNamespace
 
-from shared_directions import DIRECTIONS
+from shared_directions import DIRECTIONS, NAMED
 from shared_files import InputError
 
 FIRST = "models/VAEGAN_filter128_latent128"  # on the first screen
-NAMED = 12  # sliders at most, of directions that came with a model
 VARIETY = 0.7  # of the first picture: factor of the noise, as truncation for BigGAN (Brock et al., 2019)
 REACH = 3.0  # standard deviations that a slider goes to either side
 CANVAS, PEN = 280, 24  # pixels, of which ten are one of a digit's
@@ -58,6 +57,7 @@ class Layout:
 
     def __init__(self, gr, handlers):
         self.gr, self.handlers = gr, handlers
+        self.slider = patient_slider(gr)
         self.turns = defaultdict(Lock)
         self.choosers = []  # pairs of a list of models and their kinds
 
@@ -110,7 +110,7 @@ class Layout:
 
     def sliders(self, count):
         """Return sliders in standard deviations, which are not seen before they have a name."""
-        return [self.gr.Slider(-REACH, REACH, 0, step=0.05, label=f"{index}", visible=False) for index in range(count)]
+        return [self.slider(-REACH, REACH, 0, step=0.05, label=f"{index}", visible=False) for index in range(count)]
 
     def picture(self, label, **options):
         """Return a picture below its label that the page shows and lets one download; JPEG comes quickest."""
@@ -130,27 +130,28 @@ class Layout:
         """
         return self.gr.HTML("", html_template=SKETCHPAD, js_on_load=DRAW, caption=label, paper=paper, elem_id=name)
 
-    def moved(self, kind, tab, show, layout, named=0):
+    def moved(self, kind, tab, show, layout):
         """Lay out a model with a code that sliders move.
 
         Args:
             kind: of the models.
             tab: `gradio.Tab` that opens the first of them when it is chosen.
-            show: function (label, code, *values of the settings, *steps) -> values of what is shown.
+            show: function (label, code, *values of the settings, *steps) -> values of what is shown; steps are those of
+                the directions that came with the model, and then of those that are measured.
             layout: function that lays out what is shown and the settings, and returns two lists.
-            named: number of sliders for directions that come with a model.
 
         Returns:
             A namespace: `model`, `line`, `code`, `sliders`, `shown` and `settings` are its components; `inputs` are
-            what `show` takes; `still` sets all sliders to 0; `open_at(event)` opens the model at an event.
+            those that give, through `in_order`, what `show` takes; `still` sets all sliders to 0; `open_at(event)`
+            opens the model at an event.
         """
-        gr, name = self.gr, kind.replace(" ", "_")
-        code = gr.State(None)
+        gr, name, named = self.gr, kind.replace(" ", "_"), NAMED if kind == "pictures" else 0
+        code, current = gr.State(None), gr.State({})
         with gr.Row():
             with gr.Column(scale=2):
                 model = self.chooser(kind)
             with gr.Column(scale=2):
-                variety = gr.Slider(0, 1.5, VARIETY, step=0.05, label="variety of Random (the model's own is 1)")
+                variety = self.slider(0, 1.5, VARIETY, step=0.05, label="variety of Random (the model's own is 1)")
             with gr.Column():
                 random, reset = gr.Button("Random", size="md"), gr.Button("Reset the sliders", size="md")
         line = self.line()
@@ -164,39 +165,52 @@ class Layout:
                 sliders = self.sliders(named) + measured_sliders
         still = [gr.update(value=0)] * len(sliders)
 
+        def in_order(label, code, *values):
+            """Leave out the sliders of named directions that this model does not have."""
+            first, end = len(settings), len(settings) + named
+            own = first + len(self.handlers.named(kind, label))
+            return label, code, *values[:own], *values[end:]
+
+        def move(*values):
+            return show(*in_order(*values))
+
         def start(label, spread, *values):
             drawn = self.handlers.draw(kind, label, spread)
-            return drawn, *still, *show(label, drawn, *values, *[0] * len(sliders))
+            return drawn, *still, *show(label, drawn, *values)
 
-        def opened(label, *values):
+        def opened(current, label, *values):
             drawn, *others = start(label, *values)
-            names = self.handlers.named(kind, label)[:named]
+            current["label"] = label
+            names = self.handlers.named(kind, label)
             updates = [gr.update(value=0, label=each, visible=True) for each in names]
             updates += [gr.update(value=0, visible=False)] * (len(sliders) - len(names))
             return drawn, *updates, *others[len(sliders) :], "Measuring what each direction does ..."
 
-        def opened_once(drawn, label, *values):
-            return opened(label, *values) if drawn is None else [gr.skip()] * (len(outputs) + 1)
+        def opened_once(drawn, *values):
+            return opened(*values) if drawn is None else [gr.skip()] * (len(outputs) + 1)
 
-        def measured(label):
-            names = self.handlers.measured(kind, label)
+        def measured(current):
+            label, names = None, []
+            while label != current.get("label"):  # another may be opened meanwhile
+                label = current["label"]
+                names = self.handlers.measured(kind, label)
             updates = [gr.update(label=each, visible=True) for each in names[:DIRECTIONS]]
-            return *updates, *[gr.update(visible=False)] * (DIRECTIONS - len(updates)), ""
+            return *updates, *[gr.update(visible=False)] * (DIRECTIONS - len(updates))
 
         inputs, outputs = [model, code, *settings, *sliders], [code, *sliders, *shown]
 
         def open_at(event, once=False):
-            first = [opened_once, [code, model, variety, *settings]] if once else [opened, [model, variety, *settings]]
+            given = [current, model, variety, *settings]
+            first = [opened_once, [code, *given]] if once else [opened, given]
             done = self.on(event, *first, [*outputs, hint], line)
-            self.on(done.then, measured, [model], [*measured_sliders, hint], line, turn="measuring", quick=True)
+            self.on(done.then, measured, [current], measured_sliders, hint, turn="measuring", quick=True)
 
         open_at(model.input)
         open_at(tab.select, once=True)
         self.on(random.click, start, [model, variety, *settings], outputs, line, name=f"random_{name}")
         reset.click(lambda: still, None, sliders, api_visibility="private")
-        moved = [each.change for each in [*sliders, *settings]]
-        for index, event in enumerate(moved):
-            self.on(event, show, inputs, shown, line, name=None if index else f"move_{name}", quick=True)
+        for index, slider in enumerate(sliders):
+            self.on(slider.change, move, inputs, shown, line, name=None if index else f"move_{name}", quick=True)
         return SimpleNamespace(
             model=model,
             line=line,
@@ -205,9 +219,22 @@ class Layout:
             shown=shown,
             settings=settings,
             inputs=inputs,
+            in_order=in_order,
             still=still,
             open_at=open_at,
         )
+
+
+def patient_slider(gr):
+    """Return the class of sliders that take an empty or too small or large number, as one has while one types."""
+
+    class Slider(gr.Slider):
+        is_template = True  # of Gradio, looks like its parent
+
+        def preprocess(self, payload):
+            return super().preprocess(min(max(payload or 0, self.minimum), self.maximum))
+
+    return Slider
 
 
 def first_of(labels):

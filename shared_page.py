@@ -4,11 +4,12 @@ import html
 
 from shared_handlers import show_bar
 from shared_handwriting import FIELDS
-from shared_layout import NAMED, Layout
+from shared_layout import Layout
 
 ASKED = 6  # arithmetic models that are asked unless one chooses
 QUARTERS = "repeating-linear-gradient(white 0 49px, #bbb 49px 50px)"  # of the paper
 TEMPO = 100  # quarter notes a minute
+CACHE = (600, 3600)  # seconds: how often old files are deleted, and how old they are
 STYLE = """
 .line {color: #b00020; margin: -8px 0}
 .answers td, .answers th {padding: 4px 14px; text-align: left}
@@ -21,7 +22,9 @@ class Page(Layout):
     def build(self):
         """Return `gradio.Blocks`."""
         gr = self.gr
-        with gr.Blocks(title="Explore the models", analytics_enabled=False, fill_width=True) as blocks:
+        with gr.Blocks(
+            title="Explore the models", analytics_enabled=False, fill_width=True, delete_cache=CACHE
+        ) as blocks:
             with gr.Tab("Faces and cats") as tab:
                 first = self.pictures("pictures", tab, self.photograph)
             with gr.Tab("Arithmetic"):
@@ -59,25 +62,23 @@ class Page(Layout):
         def show(*values):
             return (handlers.show(kind, *values),)
 
-        part = self.moved(kind, tab, show, layout, NAMED if kind == "pictures" else 0)
+        def keep(*values):
+            label, *moved = part.in_order(*values)
+            return (label, handlers.moved(kind, label, *moved)), *show(label, *moved)
+
+        part = self.moved(kind, tab, show, layout)
         with gr.Accordion("Two pictures and the path between them", open=False):
             with gr.Row():
                 kept = []
                 for label in ("first", "second"):
                     with gr.Column(min_width=140, scale=1):
                         state, small = gr.State(None), self.picture(label, height=200)
-                        keep = gr.Button(f"Keep as the {label}")
+                        button = gr.Button(f"Keep as the {label}")
                         kept.append(state)
-                    self.on(
-                        keep.click,
-                        lambda label, *values: (handlers.moved(kind, label, *values), *show(label, *values)),
-                        part.inputs,
-                        [state, small],
-                        part.line,
-                    )
+                    self.on(button.click, keep, part.inputs, [state, small], part.line)
                 with gr.Column(min_width=140, scale=1):
                     between = self.picture("between them", height=200)
-                    share = gr.Slider(0, 1, 0.5, step=0.01, label="share of the way")
+                    share = self.slider(0, 1, 0.5, step=0.01, label="share of the way")
             with gr.Row():
                 button = gr.Button("Show the path")
             path = self.picture("path")
@@ -100,7 +101,7 @@ class Page(Layout):
 
         def taken(label, value):
             code, beside = take(kind, label, value)
-            return code, *part.still, *show(label, code, *[0] * len(part.sliders)), beside
+            return code, *part.still, *show(label, code), beside
 
         outputs = [part.code, *part.sliders, *part.shown, pair]
         self.on(button.click, taken, [part.model, given], outputs, part.line, name=name)
@@ -135,7 +136,11 @@ class Page(Layout):
             shown = [self.picture(what, height=300), self.picture(f"every {what} with the same noise")]
             return shown, [letter]
 
-        self.moved(kind, tab, lambda *values: handlers.show_letter(kind, *values), layout)
+        def show(*values):
+            return handlers.show_letter(kind, *values)
+
+        part = self.moved(kind, tab, show, layout)
+        self.on(part.settings[0].change, show, part.inputs, part.shown, part.line, quick=True)
 
     def completion(self):
         """Lay out a canvas for the top of a digit, which is completed."""
@@ -210,7 +215,7 @@ class Page(Layout):
                 elem_id="sound",
             )
             at_once = gr.Checkbox(False, label="play at every change")
-            tempo = gr.Slider(60, 180, TEMPO, step=1, label="quarter notes a minute")
+            tempo = self.slider(60, 180, TEMPO, step=1, label="quarter notes a minute")
             midi = gr.File(label="MIDI", interactive=False, height=90)
             return [hits, grid, sound, midi], [tempo, at_once]
 
@@ -221,15 +226,20 @@ class Page(Layout):
         def show(label, code, tempo, at_once, *steps):
             return seen_and_heard(handlers.hits(label, code, *steps), tempo, at_once)
 
+        def replayed(found, *settings):
+            return [gr.skip()] * 4 if found is None else seen_and_heard(found, *settings)
+
         def clicked(found, tempo, at_once, event: gr.SelectData):
             return seen_and_heard(handlers.clicked(found, *event.index), tempo, at_once)
 
         def rebuilt(label, found, *settings):
             code = handlers.rebuilt(label, found)
-            return code, *part.still, *show(label, code, *settings, *[0] * len(part.sliders))
+            return code, *part.still, *show(label, code, *settings)
 
         part = self.moved("drums", tab, show, layout)
         self.on(part.shown[1].select, clicked, [hits, *part.settings], part.shown, part.line)
+        for setting in part.settings:
+            self.on(setting.change, replayed, [hits, *part.settings], part.shown, part.line, quick=True)
         button = gr.Button("Rebuild the bar by the model, and move on from there")
         outputs = [part.code, *part.sliders, *part.shown]
         self.on(button.click, rebuilt, [part.model, hits, *part.settings], outputs, part.line)

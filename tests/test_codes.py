@@ -91,6 +91,12 @@ def test_fewer_codes_than_dimensions(codes):
         assert np.isfinite(list(few.place(drawn).values())).all()
 
 
+def test_slerp_between_vectors_on_one_line_is_straight():
+    for start, end in (([0, 0], [2, 4]), ([1, 2], [3, 6]), ([1, 2], [-1, -2]), ([1, 2], [1, 2])):
+        path = slerp(np.array(start, np.float32), np.array(end, np.float32), 3)
+        assert path.tolist() == [start, [(a + b) / 2 for a, b in zip(start, end, strict=True)], end]
+
+
 def test_slerp_stays_on_the_sphere_in_equal_angles():
     rng = np.random.default_rng(0)
     start, end = rng.standard_normal((2, 64))

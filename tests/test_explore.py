@@ -8,14 +8,17 @@ import sys
 import wave
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from conftest import ROOT
 
 import explore
 import shared_directions
+import shared_explorer
 import shared_handlers
 import shared_handwriting
+import shared_layout
 from shared_drawings import cv2, draw_faces
 from shared_files import InputError, write_json
 
@@ -86,6 +89,26 @@ def test_runs_that_train_or_are_damaged_are_told_and_the_others_shown(tmp_path):
         handlers.draw("pictures", "runs/whole")
 
 
+def test_an_autoencoder_without_a_prior_makes_no_pictures_of_noise(tmp_path):
+    codes, pictures = keras.Input((4,)), keras.Input((8, 8, 3))
+    decoder = keras.Model(codes, keras.layers.Reshape((8, 8, 3))(keras.layers.Dense(192)(codes)))
+    encoder = keras.Model(pictures, keras.layers.Dense(4)(keras.layers.Flatten()(pictures)))
+    decoder.save(tmp_path / "decoder.keras")
+    encoder.save(tmp_path / "encoder.keras")
+    assert shared_explorer.kind_of(tmp_path) is None
+    keras.Model(codes, keras.layers.Dense(4)(codes)).save(tmp_path / "prior.keras")
+    assert shared_explorer.kind_of(tmp_path) == "pictures"
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
+    def gone(folder):
+        raise FileNotFoundError(2, "No such file or directory", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", gone)
+    _, notes = shared_explorer.find_models({"runs": tmp_path})
+    assert notes == ["runs: No such file or directory."]
+
+
 def test_principal_directions_are_those_that_values_follow():
     rng = np.random.default_rng(0)
     codes = rng.standard_normal((300, 6))
@@ -110,11 +133,11 @@ def test_directions_are_named_by_what_they_do_and_turned():
 def test_a_named_slider_does_what_it_says(handlers):
     names = handlers.measured("digits", handlers.labels("digits")[0])
     assert len(names) == shared_directions.DIRECTIONS
-    thicker = next(index for index, name in enumerate(names) if "thick" in name)
+    thicker = next(index for index, name in enumerate(names) if "thicker" in name)
     model = handlers.open("digits", handlers.labels("digits")[0])
     codes = np.stack([model.random(seed) for seed in range(20)])
     ink = [model.look(np.float32(codes + side * model.directions[thicker][1])).mean() for side in (-2, 0, 2)]
-    assert (ink[0] < ink[1] < ink[2]) == ("thicker" in names[thicker])
+    assert ink[0] < ink[1] < ink[2]
 
 
 def test_faces_move_and_come_back(handlers):
@@ -123,7 +146,7 @@ def test_faces_move_and_come_back(handlers):
     assert still.shape == (shared_handlers.LARGE, shared_handlers.LARGE, 3)
     names = handlers.named("pictures", FACES)
     assert "Smiling" in names
-    moved = handlers.show("pictures", FACES, code, 2.0, *[None] * 11)
+    moved = handlers.show("pictures", FACES, code, 2.0, *[0] * 11)
     assert np.abs(moved.astype(int) - still).mean() > 1
     assert np.array_equal(handlers.show("pictures", FACES, code), still)
     assert not np.array_equal(handlers.draw("pictures", FACES), code)
@@ -135,11 +158,18 @@ def test_the_path_leads_from_one_picture_to_the_other(handlers):
     model = handlers.open("pictures", FACES)
     codes = model.between(start, end, 5)
     assert codes[[0, -1]] == pytest.approx(np.stack([start, end]), abs=1e-5)
-    assert handlers.path("pictures", FACES, start, end).shape[:2] == (130, 9 * 130)
-    assert handlers.path("pictures", FACES, start, start, 0.5).shape[:2] == (256, 256)
-    for kept in ((None, end), (start[:5], end)):
+    first, second = (FACES, start), (FACES, end)
+    assert handlers.path("pictures", FACES, first, second).shape[:2] == (130, 9 * 130)
+    assert handlers.path("pictures", FACES, first, second, 0.5).shape[:2] == (256, 256)
+    for kept in ((None, second), (first, ("models/GAN_filter128_latent128", end))):
         with pytest.raises(InputError, match="Keep two pictures first"):
             handlers.path("pictures", FACES, *kept)
+
+
+def test_the_path_from_the_average_face_is_straight(handlers):
+    model = handlers.open("pictures", FACES)
+    start, end = model.random(0, variety=0), model.random(0)
+    assert model.between(start, end, 3)[1] == pytest.approx((start + end) / 2, abs=1e-5)
 
 
 def test_a_photograph_is_taken_in_and_moved(handlers, tmp_path):
@@ -217,6 +247,13 @@ def test_expressions_are_solved_by_every_model(handlers):
             handlers.solve(labels, "1+1")
     table, _ = handlers.solve([TEXT, "models/<gone>"], "1+1")
     assert "models/&lt;gone&gt;: no such model" in table
+
+
+def test_probabilities_are_said_of_the_characters_that_they_belong_to():
+    rows = np.full((3, 13), 0.001)
+    rows[[0, 1, 2], [1, 2, 12]] = 0.9  # "12 ", which is read as 12
+    rows[1, 3] = 0.08
+    assert shared_handwriting.say_probabilities(rows) == "1 0.900, 2 0.900 (3 0.08), (none) 0.900"
 
 
 def test_digits_that_the_page_writes_are_read(handlers):
@@ -316,6 +353,15 @@ def test_drums_are_moved_clicked_rebuilt_and_heard(handlers):
     assert Path(midi).stat().st_size > 50
 
 
+def test_old_sounds_go(handlers, monkeypatch):
+    monkeypatch.setattr(shared_handlers, "SOUNDS", 2)
+    hits = np.ones((16, 9), np.uint8)
+    for tempo in (61, 62, 63):
+        kept = handlers.play(hits, tempo)
+    assert len(list(handlers.scratch.glob("bar_*"))) == 4
+    assert all(Path(path).exists() for path in kept)
+
+
 def test_wrong_use_of_the_command_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="nowhere: no such folder"):
         explore.main(["nowhere"])
@@ -368,6 +414,23 @@ def test_the_page_answers_over_http(address, tmp_path):
     file = pytest.importorskip("gradio_client").handle_file(str(tmp_path / "paper.pdf"))
     line, *_ = client.predict(FACES, file, api_name="/photograph")
     assert line.startswith("paper.pdf: no picture")
+
+
+def test_measured_sliders_move_a_picture_whatever_directions_came_with_its_model(address):
+    client = pytest.importorskip("gradio_client").Client(address, verbose=False)
+    for label, idle in ((FACES, {10, 11}), (CATS, set(range(12)))):
+        client.predict(label, 1, api_name="/random_pictures")
+        pictures = []
+        for steps in (np.zeros(20), *3 * np.eye(20)):
+            _, picture = client.predict(label, *steps.tolist(), api_name="/move_pictures")
+            pictures.append(Path(picture).read_bytes())
+        assert {slot for slot in range(20) if pictures[slot + 1] == pictures[0]} == idle
+
+
+def test_sliders_take_what_one_has_while_one_types():
+    slider = shared_layout.patient_slider(pytest.importorskip("gradio"))(60, 180, step=1)
+    assert [slider.preprocess(payload) for payload in (None, 1, 120, 1200)] == [60, 60, 120, 180]
+    assert slider.get_block_name() == "slider"
 
 
 @pytest.fixture(scope="module")
@@ -446,5 +509,9 @@ def test_drums_play_and_are_clicked_in_the_browser(page):
     box = grid.bounding_box()
     page.mouse.click(box["x"] + 0.98 * box["width"], box["y"] + 0.5 / 9 * box["height"])
     page.wait_for_function("src => document.querySelector('#sound audio').src != src", arg=before)
+    clicked, before = grid.get_attribute("src"), sound.get_attribute("src")
+    page.get_by_label("number input for quarter notes a minute").fill("120")
+    page.wait_for_function("src => document.querySelector('#sound audio').src != src", arg=before)
+    assert grid.get_attribute("src") == clicked  # at another tempo it is still the bar that was clicked
     sound.evaluate("audio => audio.play()")
     page.wait_for_function("document.querySelector('#sound audio').currentTime > 0.1")
