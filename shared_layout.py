@@ -11,6 +11,7 @@ from shared_files import InputError
 
 FIRST = "models/VAEGAN_filter128_latent128"  # on the first screen
 VARIETY = 0.7  # of the first picture: factor of the noise, as truncation for BigGAN (Brock et al., 2019)
+WIDEST = 1.5  # the same, at most
 REACH = 3.0  # standard deviations that a slider goes to either side
 CANVAS, PEN = 280, 24  # pixels, of which ten are one of a digit's
 SHOWN = 200  # pixels that a canvas takes in the page, across and down
@@ -57,11 +58,10 @@ class Layout:
 
     def __init__(self, gr, handlers):
         self.gr, self.handlers = gr, handlers
-        self.slider = patient_slider(gr)
         self.turns = defaultdict(Lock)
         self.choosers = []  # pairs of a list of models and their kinds
 
-    def on(self, event, handler, inputs, outputs, line, *, name=None, turn="models", quick=False):
+    def on(self, event, handler, inputs, outputs, line, *, name=None, turn="models", quick=False, file=False):
         """Call `handler`, which returns a tuple, at an event; what the user can mend goes to `line`.
 
         Args:
@@ -73,6 +73,8 @@ class Layout:
             name: by which it is called over HTTP; None hides it there.
             turn: events that take one turn wait for each other.
             quick: whether only the last of many events counts, and nothing shows that it is waited for.
+            file: whether there is a file among the inputs. Gradio checks all values then, and of a number that is out
+                of bounds, as it may be while one types it, makes an error of its own; see `within`.
         """
 
         @wraps(handler)  # Gradio looks at the signature for the data of an event
@@ -91,6 +93,7 @@ class Layout:
             api_visibility="public" if name else "private",
             trigger_mode="always_last" if quick else None,
             show_progress="hidden" if quick else "minimal",
+            preprocess=file,
             queue=False,  # that of Gradio takes longer than most models
         )
 
@@ -110,7 +113,7 @@ class Layout:
 
     def sliders(self, count):
         """Return sliders in standard deviations, which are not seen before they have a name."""
-        return [self.slider(-REACH, REACH, 0, step=0.05, label=f"{index}", visible=False) for index in range(count)]
+        return [self.gr.Slider(-REACH, REACH, 0, step=0.05, label=f"{index}", visible=False) for index in range(count)]
 
     def picture(self, label, **options):
         """Return a picture below its label that the page shows and lets one download; JPEG comes quickest."""
@@ -151,7 +154,7 @@ class Layout:
             with gr.Column(scale=2):
                 model = self.chooser(kind)
             with gr.Column(scale=2):
-                variety = self.slider(0, 1.5, VARIETY, step=0.05, label="variety of Random (the model's own is 1)")
+                variety = gr.Slider(0, WIDEST, VARIETY, step=0.05, label="variety of Random (the model's own is 1)")
             with gr.Column():
                 random, reset = gr.Button("Random", size="md"), gr.Button("Reset the sliders", size="md")
         line = self.line()
@@ -167,15 +170,15 @@ class Layout:
 
         def in_order(label, code, *values):
             """Leave out the sliders of named directions that this model does not have."""
-            first, end = len(settings), len(settings) + named
-            own = first + len(self.handlers.named(kind, label))
-            return label, code, *values[:own], *values[end:]
+            steps = [within(step, -REACH, REACH) for step in values[len(settings) :]]
+            own = len(self.handlers.named(kind, label))
+            return label, code, *values[: len(settings)], *steps[:own], *steps[named:]
 
         def move(*values):
             return show(*in_order(*values))
 
         def start(label, spread, *values):
-            drawn = self.handlers.draw(kind, label, spread)
+            drawn = self.handlers.draw(kind, label, within(spread, 0, WIDEST))
             return drawn, *still, *show(label, drawn, *values)
 
         def opened(current, label, *values):
@@ -225,16 +228,9 @@ class Layout:
         )
 
 
-def patient_slider(gr):
-    """Return the class of sliders that take an empty or too small or large number, as one has while one types."""
-
-    class Slider(gr.Slider):
-        is_template = True  # of Gradio, looks like its parent
-
-        def preprocess(self, payload):
-            return super().preprocess(min(max(payload or 0, self.minimum), self.maximum))
-
-    return Slider
+def within(number, low, high):
+    """Return the number of a field within bounds; it is None while the field is empty, and counts as 0."""
+    return min(max(number or 0, low), high)
 
 
 def first_of(labels):

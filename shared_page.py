@@ -4,11 +4,11 @@ import html
 
 from shared_handlers import show_bar
 from shared_handwriting import FIELDS
-from shared_layout import Layout
+from shared_layout import Layout, within
 
 ASKED = 6  # arithmetic models that are asked unless one chooses
 QUARTERS = "repeating-linear-gradient(white 0 49px, #bbb 49px 50px)"  # of the paper
-TEMPO = 100  # quarter notes a minute
+TEMPO, TEMPI = 100, (60, 180)  # quarter notes a minute: first, and slowest and fastest
 CACHE = (600, 3600)  # seconds: how often old files are deleted, and how old they are
 STYLE = """
 .line {color: #b00020; margin: -8px 0}
@@ -78,7 +78,7 @@ class Page(Layout):
                     self.on(button.click, keep, part.inputs, [state, small], part.line)
                 with gr.Column(min_width=140, scale=1):
                     between = self.picture("between them", height=200)
-                    share = self.slider(0, 1, 0.5, step=0.01, label="share of the way")
+                    share = gr.Slider(0, 1, 0.5, step=0.01, label="share of the way")
             with gr.Row():
                 button = gr.Button("Show the path")
             path = self.picture("path")
@@ -86,7 +86,7 @@ class Page(Layout):
             self.on(button.click, lambda *values: (handlers.path(kind, *values),), inputs, [path], part.line)
             self.on(
                 share.change,
-                lambda *values: (handlers.path(kind, *values),),
+                lambda *values: (handlers.path(kind, *values[:-1], within(values[-1], 0, 1)),),
                 [*inputs, share],
                 [between],
                 part.line,
@@ -95,7 +95,7 @@ class Page(Layout):
         own(kind, part, show)
         return part
 
-    def own_picture(self, kind, part, show, given, button, take, name):
+    def own_picture(self, kind, part, show, given, button, take, name, file=False):
         """Let a picture that is given be taken as the code that is moved, and show it beside what the model makes."""
         pair = self.picture("yours, and what the model makes of it", height=220, elem_id=f"own_pair_{kind.split()[0]}")
 
@@ -104,7 +104,7 @@ class Page(Layout):
             return code, *part.still, *show(label, code), beside
 
         outputs = [part.code, *part.sliders, *part.shown, pair]
-        self.on(button.click, taken, [part.model, given], outputs, part.line, name=name)
+        self.on(button.click, taken, [part.model, given], outputs, part.line, name=name, file=file)
 
     def photograph(self, kind, part, show):
         """Lay out where a photograph is taken in."""
@@ -115,7 +115,7 @@ class Page(Layout):
                     given = self.gr.File(label="photograph", type="filepath", height=150)
                     button = self.gr.Button("Take the photograph")
                 with self.gr.Column():
-                    self.own_picture(kind, part, show, given, button, self.handlers.photograph, "photograph")
+                    self.own_picture(kind, part, show, given, button, self.handlers.photograph, "photograph", file=True)
 
     def drawn_digit(self, kind, part, show):
         """Lay out where a digit is drawn to be taken in."""
@@ -215,12 +215,12 @@ class Page(Layout):
                 elem_id="sound",
             )
             at_once = gr.Checkbox(False, label="play at every change")
-            tempo = self.slider(60, 180, TEMPO, step=1, label="quarter notes a minute")
+            tempo = gr.Slider(*TEMPI, TEMPO, step=1, label="quarter notes a minute")
             midi = gr.File(label="MIDI", interactive=False, height=90)
             return [hits, grid, sound, midi], [tempo, at_once]
 
         def seen_and_heard(found, tempo, at_once):
-            sound, midi = handlers.play(found, tempo)
+            sound, midi = handlers.play(found, within(tempo, *TEMPI))
             return found, show_bar(found), gr.update(value=sound, autoplay=at_once), midi
 
         def show(label, code, tempo, at_once, *steps):
