@@ -1,19 +1,19 @@
 """GAN of 64x64 faces, 128 filters, latent dimension 128, made steadier by remedies that are added one by one.
 
     python GAN_filter128_latent128_stable.py
-    python GAN_filter128_latent128_stable.py --arm small --epochs 12 --decay 12 --out runs/small    # one remedy
+    python GAN_filter128_latent128_stable.py --remedies small --epochs 12 --out runs/small    # one of them alone
 
-*plain* is GAN_filter128_latent128 without the 5% of the photographs that are held out. Each remedy is added to those
-before it, and `--arm` names the last: *small* batches, of a quarter of `--batch-size`, so four times the steps;
-*decay* of the learning rate to 0 in `--decay` epochs; *averaged*, samples from a running mean of the generator's
-weights (Karras et al., "Progressive Growing of GANs", 2018); *flips* of the photographs; *augmented*, the
-discriminator sees some pictures changed (Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training",
-2020). Four arms add to all of these: *pyramid*, other networks that cost no more a picture: more channels the smaller
-the map, 4x4 kernels, leaky units and one convolution fewer in the discriminator, batch normalisation in the generator
-(Radford et al., "Unsupervised Representation Learning with DCGANs", 2016); *penalty*, of the gradient on real and
-generated pictures (Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018); *relativistic*,
-the penalty, and a photograph needs only to look more real than a generated one (Huang et al., "The GAN is dead; long
-live the GAN!", 2024); *spectral* normalisation (Miyato et al. 2018).
+With no remedy (`--remedies` alone) it is GAN_filter128_latent128 without the 5% of the photographs that are held out. A
+bare command takes four: *small* batches, of a quarter of `--batch-size`, so four times the steps; *averaged*, samples
+from a running mean of the generator's weights (Karras et al., "Progressive Growing of GANs", 2018); *flips* of the
+photographs; *moved*, the discriminator sees some pictures moved (Zhao et al., "Differentiable Augmentation for
+Data-Efficient GAN Training", 2020). Others can be added: *colours*, it sees them changed in colour, too; *pyramid*,
+other networks that cost no more a picture: more channels the smaller the map, 4x4 kernels, leaky units and one
+convolution fewer in the discriminator, batch normalisation in the generator (Radford et al., "Unsupervised
+Representation Learning with DCGANs", 2016); *penalty*, of the gradient on real and generated pictures (Mescheder et
+al., "Which Training Methods for GANs do actually Converge?", 2018); *relativistic*, a photograph needs only to look
+more real than a generated one (Huang et al., "The GAN is dead; long live the GAN!", 2024); *spectral* normalisation
+(Miyato et al. 2018). `--decay 50` lets the learning rate fall to 0 in 50 epochs.
 
 Writes `runs/GAN_filter128_latent128_stable/`: settings.json, history.csv, curves.png, samples/ (of the same noise, from
 before training on), samples.gif, interpolation.png, results.json, generator.keras, discriminator.keras, checkpoint/.
@@ -41,23 +41,15 @@ GENERATOR_FILTERS = (256, 256, 128, 64, 32)  # of *pyramid*: of the maps of 4x4,
 DISCRIMINATOR_FILTERS = (48, 96, 192, 384)  # the same, of the maps of 32x32, ..., 4x4
 SLOPE = 0.2  # of leaky units below 0
 MOMENTUM = 0.9  # of batch normalisation
-REMEDIES = ("small", "decay", "averaged", "flips", "augmented")
-ARMS = {  # name: the remedies it has
-    "plain": (),
-    **{remedy: REMEDIES[: index + 1] for index, remedy in enumerate(REMEDIES)},
-    "pyramid": (*REMEDIES, "pyramid"),
-    "penalty": (*REMEDIES, "penalty"),
-    "relativistic": (*REMEDIES, "penalty", "relativistic"),
-    "spectral": (*REMEDIES, "spectral"),
-}
-ARM = "augmented"  # the one that a bare command trains
+REMEDIES = ("small", "averaged", "flips", "moved")  # of a bare command
+CHANGES = ("moved", "colours")  # the ones that change what the discriminator sees
+OTHERS = ("colours", "pyramid", "penalty", "relativistic", "spectral")
 EPOCHS = 50
-DECAY = 50  # epochs, in which the learning rate falls to 0 along a cosine
 BATCH_SIZE = 64
 SMALLER = 4  # times: how much smaller the batches of *small* are than --batch-size, rounded down
 LEARNING_RATE = 2e-4
 BETA_1 = 0.5  # of Adam
-AVERAGING = 0.995  # share of the averaged weights that stays at a step
+AVERAGING = 0.999  # share of the averaged weights that stays at a step
 PENALTY, STEP = 0.1, 0.1  # weight of the squared slope; deviation of the step by which it is found, of values -1 to 1
 AUGMENTED = 0.3  # share of pictures that are changed
 SHIFT = 8  # pixels that a picture is moved by, at most
@@ -74,12 +66,11 @@ TINY = {  # for the tests
     "LIMIT": 10,
     "BATCH_SIZE": 4,
     "EPOCHS": 1,
-    "DECAY": 3,
 }
 
 
 def build_generator():
-    """Return the generator of all arms but *pyramid*: float (batch, LATENT_DIM) -> (batch, 64, 64, 3) in [-1, 1]."""
+    """Return the generator, without *pyramid*: float (batch, LATENT_DIM) -> (batch, 64, 64, 3) in [-1, 1]."""
     return shared_blocks.build_deconv_net(
         image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
         latent_dim=LATENT_DIM,
@@ -91,7 +82,7 @@ def build_generator():
 
 
 def build_discriminator():
-    """Return that of all arms but *pyramid*: pictures (batch, 64, 64, 3) in [-1, 1] -> logits of "real" (batch, 1)."""
+    """Return the discriminator, without *pyramid*: pictures (batch, 64, 64, 3) in [-1, 1] -> logits (batch, 1)."""
     return shared_blocks.build_conv_net(
         image_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), outputs=1, filters=FILTERS, dtype=PRECISION, name="discriminator"
     )
@@ -152,19 +143,25 @@ def shift(pictures, seed):
     return moved
 
 
-def augment(pictures, seed):
-    """Return pictures, a share AUGMENTED of them changed in brightness, saturation and contrast, and moved.
-
-    The changes are the "color,translation" of Zhao et al. 2020, for values -1 to 1.
-    """
+def recolour(pictures, seed):
+    """Return pictures changed in brightness, saturation and contrast, each in its own way."""
     draws = keras.random.uniform((3, ops.shape(pictures)[0], 1, 1, 1), seed=seed)
     changed = pictures + draws[0] - 0.5
     grey = ops.mean(changed, axis=3, keepdims=True)
     changed = grey + 2 * draws[1] * (changed - grey)
     mean = ops.mean(changed, axis=(1, 2, 3), keepdims=True)
-    changed = mean + (0.5 + draws[2]) * (changed - mean)
+    return mean + (0.5 + draws[2]) * (changed - mean)
+
+
+def augment(pictures, seed, remedies):
+    """Return pictures, a share AUGMENTED of them changed in "colours", "moved", or both, as the remedies say.
+
+    The changes are the "color" and "translation" of Zhao et al. 2020, for values -1 to 1.
+    """
+    changed = recolour(pictures, seed) if "colours" in remedies else pictures
     chosen = keras.random.uniform((ops.shape(pictures)[0], 1, 1, 1), seed=seed) < AUGMENTED
-    return ops.where(chosen, shift(changed, seed), pictures)
+    changed = shift(changed, seed) if "moved" in remedies else changed
+    return ops.where(chosen, changed, pictures)
 
 
 class StableGAN(keras.Model):
@@ -177,7 +174,7 @@ class StableGAN(keras.Model):
     Args:
         generator: as from `build_networks`.
         discriminator: as from `build_networks`.
-        remedies: of an arm, as in ARMS.
+        remedies: some of REMEDIES and OTHERS.
         seed: of noise and changes.
     """
 
@@ -257,7 +254,9 @@ class StableGAN(keras.Model):
 
     def prepare(self, pictures, training):
         """Return pictures as the discriminator sees them."""
-        return augment(pictures, self.seed_generator) if training and "augmented" in self.remedies else pictures
+        if not training or not {*CHANGES} & {*self.remedies}:
+            return pictures
+        return augment(pictures, self.seed_generator, self.remedies)
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         """Return both losses' sum, in training with the penalty, for real uint8 `x` and generated pictures `y_pred`."""
@@ -301,9 +300,9 @@ def tint_swing(history):
     return float(changes.mean(axis=1).max()) if changes.size else 0.0
 
 
-def learning_rate(remedies, steps):
-    """Return the learning rate of an arm, or the schedule by which *decay* brings it to 0 in so many steps."""
-    return keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps) if "decay" in remedies else LEARNING_RATE
+def learning_rate(steps):
+    """Return the learning rate, or the schedule by which it falls to 0 along a cosine in so many steps, unless 0."""
+    return keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps) if steps else LEARNING_RATE
 
 
 def main(argv=None):
@@ -313,11 +312,12 @@ def main(argv=None):
         InputError: as `shared_data.find_images` and `shared_run.Run`.
     """
     parser = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG)
-    parser.add_argument("--arm", choices=ARMS, default=ARM, help="last remedy to take (%(default)s)")
-    what = "epochs in which *decay* brings the learning rate to 0; give it what --epochs has (%(default)s)"
-    parser.add_argument("--decay", type=shared_command_line.positive, default=DECAY, metavar="EPOCHS", help=what)
+    known = (*REMEDIES, *OTHERS)
+    parser.add_argument("--remedies", nargs="*", choices=known, default=REMEDIES, help="to take, of %(choices)s")
+    what = "epochs in which the learning rate falls to 0; without, it stays"
+    parser.add_argument("--decay", type=shared_command_line.positive, default=0, metavar="EPOCHS", help=what)
     args = parser.parse_args(argv)
-    remedies = ARMS[args.arm]
+    remedies = args.remedies = [remedy for remedy in known if remedy in args.remedies]
     if "small" in remedies and args.batch_size < SMALLER:
         parser.error(f"argument --batch-size: {args.batch_size} is below {SMALLER}; *small* takes a quarter of it")
     images, source = shared_data.find_images(args.data, IMAGE_SIZE, args.limit, args.seed, CENTRE_CROP)
@@ -329,7 +329,7 @@ def main(argv=None):
 
     keras.utils.set_random_seed(args.seed)
     gan = StableGAN(*build_networks(remedies), remedies, args.seed)
-    rate = learning_rate(remedies, args.decay * len(train))
+    rate = learning_rate(args.decay * len(train))
     gan.compile(optimizer=keras.optimizers.Adam(rate, beta_1=BETA_1))
     noise = np.random.default_rng(args.seed).standard_normal((SAMPLES, LATENT_DIM), np.float32)
 
@@ -337,7 +337,7 @@ def main(argv=None):
         return shared_figures.to_uint8(gan.shown(noise, training=False), low=-1, high=1)
 
     def save_samples(name, text):
-        run.save_grid(name, generate(noise), f"{args.arm}, {text}", columns=8)
+        run.save_grid(name, generate(noise), f"{', '.join(remedies) or 'plain'}, {text}", columns=8)
 
     watch = shared_training.GANWatch(lambda: gan.shown(noise, training=False), low=-1, high=1)
     history = run.fit(

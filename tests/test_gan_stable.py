@@ -1,7 +1,5 @@
 """The steadier GAN: what each remedy does, that the averaged generator is shown, and what the pyramid costs."""
 
-from itertools import pairwise
-
 import keras
 import numpy as np
 import pytest
@@ -9,15 +7,15 @@ import pytest
 import GAN_filter128_latent128 as plain_script
 import GAN_filter128_latent128_stable as script
 import shared_drawings
+import shared_files
 from maintenance.speed import multiply_adds
 
 FACES = shared_drawings.draw_faces(8, 64, seed=0)
-CHAIN = ["plain", *script.REMEDIES]
 
 
-def build(arm):
+def build(*remedies):
     keras.utils.set_random_seed(0)
-    return script.StableGAN(*script.build_networks(script.ARMS[arm]), script.ARMS[arm], seed=0)
+    return script.StableGAN(*script.build_networks(remedies), remedies, seed=0)
 
 
 def logged(gan):
@@ -34,18 +32,11 @@ def test_the_pyramid_costs_no_more_than_the_plain_networks():
     assert sum(map(multiply_adds, pyramid)) <= sum(map(multiply_adds, plain))
 
 
-def test_each_arm_has_the_remedies_of_the_one_before_it():
-    for before, arm in pairwise(CHAIN):
-        assert script.ARMS[arm] == (*script.ARMS[before], arm)
-    for arm in script.ARMS.keys() - {*CHAIN}:
-        assert script.ARMS[arm][: len(script.REMEDIES)] == script.REMEDIES
-
-
-def test_plain_trains_as_the_plain_script(tiny, monkeypatch):
+def test_without_remedies_it_trains_as_the_plain_script(tiny, monkeypatch):
     for module in (script, plain_script):
         tiny(module.__name__)
         monkeypatch.setattr(module, "PRECISION", "float32")
-    gan = build("plain")
+    gan = build()
     keras.utils.set_random_seed(0)
     twin = plain_script.GAN(plain_script.build_generator(), plain_script.build_discriminator(), seed=0)
     for each in (gan, twin):
@@ -56,10 +47,10 @@ def test_plain_trains_as_the_plain_script(tiny, monkeypatch):
             np.testing.assert_allclose(new, wanted, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("arm", ["plain", "augmented"])
-def test_losses_of_held_out_pictures_are_binary_cross_entropy(tiny, arm):
+@pytest.mark.parametrize("remedies", [(), ("moved", "colours")])
+def test_losses_of_held_out_pictures_are_binary_cross_entropy(tiny, remedies):
     tiny("GAN_filter128_latent128_stable")
-    gan = build(arm)
+    gan = build(*remedies)
     fake = gan(FACES, training=False)
     total = float(gan.compute_loss(FACES, y_pred=fake, training=False))
     real, made = (belief(gan.discriminator(each)) for each in (script.scale(FACES), fake))
@@ -83,8 +74,18 @@ def test_relativistic_losses_are_of_differences(tiny):
     assert logged(gan)["d_g_z"] == pytest.approx(belief(made - middle).mean(), rel=1e-3)
 
 
-@pytest.mark.parametrize("arm", ["augmented", "penalty", "relativistic", "spectral", "pyramid"])
-def test_each_network_learns_by_its_own_loss_alone(tiny, monkeypatch, arm):
+@pytest.mark.parametrize(
+    "remedies",
+    [
+        script.REMEDIES,
+        ("moved", "colours"),
+        ("moved", "penalty"),
+        ("moved", "penalty", "relativistic"),
+        ("moved", "spectral"),
+        ("moved", "pyramid"),
+    ],
+)
+def test_each_network_learns_by_its_own_loss_alone(tiny, monkeypatch, remedies):
     """Without one of the two losses, its network stands still, and the other moves as before."""
     tiny("GAN_filter128_latent128_stable")
     monkeypatch.setattr(script, "PRECISION", "float32")
@@ -95,7 +96,7 @@ def test_each_network_learns_by_its_own_loss_alone(tiny, monkeypatch, arm):
 
     def train(weights):
         """Return how both networks move in one step, with the losses of real, generated, judged pictures weighted."""
-        gan = build(arm)
+        gan = build(*remedies)
         networks = gan.generator, gan.discriminator
         before = [flat(network) for network in networks]
         left = iter(weights)
@@ -105,19 +106,18 @@ def test_each_network_learns_by_its_own_loss_alone(tiny, monkeypatch, arm):
         monkeypatch.setattr(script.ops, "softplus", softplus)
         return [flat(network) - start for network, start in zip(networks, before, strict=True)]
 
-    d = 1 if arm == "relativistic" else 2  # softplus of the discriminator's loss, before that of the generator's
+    d = 1 if "relativistic" in remedies else 2  # softplus of the discriminator's loss, before that of the generator's
     both, without_g, without_d = train((1,) * d + (1,)), train((1,) * d + (0,)), train((0,) * d + (1,))
     assert all(np.abs(moved).max() > 1e-6 for moved in both)  # else what follows holds of networks that stand still
     assert np.abs(without_g[0]).max() == 0
     np.testing.assert_allclose(without_g[1], both[1], rtol=1e-3, atol=1e-7)
     np.testing.assert_allclose(without_d[0], both[0], rtol=1e-3, atol=1e-7)
-    if "penalty" not in script.ARMS[arm]:
+    if "penalty" not in remedies:
         assert np.abs(without_d[1]).max() == 0
 
 
 def test_the_penalty_is_of_real_and_of_generated_pictures(tiny, monkeypatch):
     tiny("GAN_filter128_latent128_stable")
-    monkeypatch.setattr(script, "AUGMENTED", 0.0)
     seen = []
 
     def slopes(judge, pictures, logits, step, seed):
@@ -135,7 +135,7 @@ def test_the_penalty_is_of_real_and_of_generated_pictures(tiny, monkeypatch):
 
 def test_averaged_weights_are_shown_where_there_are_some(tiny):
     tiny("GAN_filter128_latent128_stable")
-    gan = build("decay")
+    gan = build()
     assert gan.shown is gan.generator
     gan = build("averaged")
     assert gan.shown is gan.averaged
@@ -151,7 +151,7 @@ def test_averaged_weights_are_shown_where_there_are_some(tiny):
 
 @pytest.fixture
 def prepared(tiny, monkeypatch, tmp_path):
-    """Return the function that says with which batches, trained on and held out, an arm would train."""
+    """Return the function that says with which batches, trained on and held out, a run with such flags would train."""
     tiny("GAN_filter128_latent128_stable")
     seen = []
 
@@ -159,10 +159,10 @@ def prepared(tiny, monkeypatch, tmp_path):
         seen.append((batches, validation_data))
         raise KeyboardInterrupt
 
-    def prepare(arm):
+    def prepare(*flags):
         monkeypatch.setattr("shared_run.Run.fit", stop)
         with pytest.raises(KeyboardInterrupt):
-            script.main(["--arm", arm, "--out", str(tmp_path / arm)])
+            script.main([*flags, "--out", str(tmp_path / f"run_{len(seen)}")])
         return seen[-1]
 
     return prepare
@@ -170,7 +170,7 @@ def prepared(tiny, monkeypatch, tmp_path):
 
 def test_small_batches_make_four_times_the_steps(prepared, monkeypatch):
     monkeypatch.setattr(script, "LIMIT", 17)  # 16 to train on
-    (plain, _), (small, _) = map(prepared, ("plain", "small"))
+    (plain, _), (small, _) = prepared("--remedies"), prepared("--remedies", "small")
     assert (plain.batch_size, small.batch_size) == (4, 1)
     assert len(small) == 4 * len(plain)
 
@@ -181,16 +181,26 @@ def test_batches_that_cannot_be_made_smaller_are_refused(capsys):
     assert "--batch-size: 3 is below 4" in capsys.readouterr().err
 
 
-def test_the_learning_rate_falls_in_so_many_epochs_of_the_arms_own_steps(prepared, monkeypatch):
+def test_the_learning_rate_falls_in_so_many_epochs_of_the_runs_own_steps(prepared, monkeypatch):
     asked = []
-    monkeypatch.setattr(script, "learning_rate", lambda remedies, steps: asked.append(steps) or script.LEARNING_RATE)
-    batches, _ = prepared("decay")
-    assert asked == [script.DECAY * len(batches)]
+    monkeypatch.setattr(script, "learning_rate", lambda steps: asked.append(steps) or script.LEARNING_RATE)
+    batches, _ = prepared("--decay", "3")
+    prepared()
+    assert asked == [3 * len(batches), 0]
+
+
+def test_remedies_are_taken_in_their_own_order_whatever_is_said(prepared, tmp_path):
+    prepared("--remedies", "spectral", "flips", "small")
+    assert shared_files.read_json(tmp_path / "run_0" / "settings.json")["arguments"]["remedies"] == [
+        "small",
+        "flips",
+        "spectral",
+    ]
 
 
 def test_flips_mirror_photographs_in_training_alone(prepared):
-    for arm, transform in (("averaged", None), ("flips", script.flipped)):
-        batches, held_out = prepared(arm)
+    for remedy, transform in (("averaged", None), ("flips", script.flipped)):
+        batches, held_out = prepared("--remedies", remedy)
         assert batches.transform is transform
         assert held_out.transform is None
     (found,) = script.flipped(FACES, np.random.default_rng(0))
@@ -199,50 +209,49 @@ def test_flips_mirror_photographs_in_training_alone(prepared):
     np.testing.assert_array_equal(found[~turned], FACES[~turned])
 
 
-def test_a_share_of_pictures_is_augmented(monkeypatch):
+@pytest.mark.parametrize("remedies", [("moved",), ("colours",), ("moved", "colours")])
+def test_a_share_of_pictures_is_augmented(monkeypatch, remedies):
     monkeypatch.setattr(script, "AUGMENTED", 0.3)
     pictures = np.asarray(script.scale(np.tile(FACES, (40, 1, 1, 1))))
-    changed = np.asarray(script.augment(pictures, keras.random.SeedGenerator(0)))
+    changed = np.asarray(script.augment(pictures, keras.random.SeedGenerator(0), remedies))
     share = np.any(changed != pictures, axis=(1, 2, 3)).mean()
     assert share == pytest.approx(0.3, abs=0.08)
 
 
 @pytest.mark.parametrize(
-    ("arm", "training", "times"), [("flips", True, 0), ("augmented", False, 0), ("augmented", True, 3)]
+    ("remedies", "training", "times"),
+    [(("flips",), True, 0), (("moved",), False, 0), (("moved",), True, 3), (("colours",), True, 3)],
 )
-def test_all_that_is_judged_in_training_is_augmented(tiny, monkeypatch, arm, training, times):
+def test_all_that_is_judged_in_training_is_augmented(tiny, monkeypatch, remedies, training, times):
     """Real pictures, generated ones for the discriminator, and generated ones for the generator."""
     tiny("GAN_filter128_latent128_stable")
     seen = []
-    monkeypatch.setattr(script, "augment", lambda pictures, seed: seen.append(pictures) or pictures)
-    gan = build(arm)
+    monkeypatch.setattr(script, "augment", lambda pictures, *others: seen.append(pictures) or pictures)
+    gan = build(*remedies)
     gan.compute_loss(FACES, y_pred=gan(FACES), training=training)
     assert len(seen) == times
 
 
-def test_augmented_pictures_have_another_light(monkeypatch):
-    monkeypatch.setattr(script, "AUGMENTED", 1.0)
-    monkeypatch.setattr(script, "SHIFT", 0)
-
-    def augmented(picture):
+def test_recoloured_pictures_have_another_light():
+    def recoloured(picture):
         pictures = np.broadcast_to(picture, (100, 64, 64, 3)).astype(np.float32)
-        return np.asarray(script.augment(pictures, keras.random.SeedGenerator(0)))
+        return np.asarray(script.recolour(pictures, keras.random.SeedGenerator(0)))
 
-    brightness = augmented(np.zeros((64, 64, 3)))
+    brightness = recoloured(np.zeros((64, 64, 3)))
     assert brightness.std(axis=(1, 2, 3)).max() < 1e-6
     assert -0.5 <= brightness.min() < -0.4
     assert 0.4 < brightness.max() <= 0.5
     halves = np.where(np.arange(64)[:, None, None] < 32, -0.5, 0.5) * np.ones((64, 64, 3))
-    contrast = augmented(halves).std(axis=(1, 2, 3)) / 0.5
+    contrast = recoloured(halves).std(axis=(1, 2, 3)) / 0.5
     assert 0.5 <= contrast.min() < 0.6
     assert 1.4 < contrast.max() <= 1.5
-    red = augmented(np.ones((64, 64, 3)) * [0.5, 0, -0.5])
+    red = recoloured(np.ones((64, 64, 3)) * [0.5, 0, -0.5])
     saturation = (red[:, 0, 0, 0] - red[:, 0, 0, 2]) / contrast  # the same seed, so the same contrast
     assert 0 <= saturation.min() < 0.1
     assert 1.9 < saturation.max() <= 2
 
 
-def test_augmented_pictures_have_another_place():
+def test_shifted_pictures_have_another_place():
     seed = keras.random.SeedGenerator(0)
     white = np.ones((50, 64, 64, 3), np.float32)
     moved = np.asarray(script.shift(white, seed))
@@ -284,10 +293,10 @@ def test_gradients_pass_through_the_singular_value(tiny, monkeypatch):
             assert abs(np.sum((new - old) * old)) < 1e-3 * np.linalg.norm(new - old) * np.linalg.norm(old)
 
 
-@pytest.mark.parametrize("arm", ["pyramid", "spectral"])
-def test_held_out_pictures_change_nothing_and_all_state_is_saved(tiny, arm):
+@pytest.mark.parametrize("remedy", ["pyramid", "spectral"])
+def test_held_out_pictures_change_nothing_and_all_state_is_saved(tiny, remedy):
     tiny("GAN_filter128_latent128_stable")
-    gan = build(arm)
+    gan = build(*script.REMEDIES, remedy)
     saved = {id(variable) for variable in gan.variables}
     assert {id(each) for each in (gan.steps, *gan.averaged.weights, *gan.vectors.values())} <= saved
     gan.compile(optimizer="adam", run_eagerly=True)
@@ -306,16 +315,16 @@ def test_swinging_is_the_change_of_the_mean_colour_an_epoch():
 
 
 def test_the_learning_rate_falls_to_nothing_where_it_decays():
-    assert script.learning_rate(("small",), 10) == script.LEARNING_RATE
-    schedule = script.learning_rate(("small", "decay"), 10)
+    assert script.learning_rate(0) == script.LEARNING_RATE
+    schedule = script.learning_rate(10)
     assert float(schedule(0)) == pytest.approx(script.LEARNING_RATE)
     assert float(schedule(10)) == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("arm", ["relativistic", "spectral"])
-def test_other_arms_train_and_are_saved(tiny, tmp_path, arm):
+@pytest.mark.parametrize("remedies", [("penalty", "relativistic"), ("spectral",)])
+def test_runs_with_other_remedies_train_and_are_saved(tiny, tmp_path, remedies):
     tiny("GAN_filter128_latent128_stable")
-    script.main(["--arm", arm, "--out", str(tmp_path / "run")])
+    script.main(["--remedies", *remedies, "--decay", "3", "--out", str(tmp_path / "run")])
     saved = keras.saving.load_model(tmp_path / "run" / "discriminator.keras")
     norm = np.linalg.norm(saved.get_layer("head").get_weights()[0])
-    assert (norm == pytest.approx(1, rel=1e-3)) == (arm == "spectral")  # of one column, exact after one step
+    assert (norm == pytest.approx(1, rel=1e-3)) == ("spectral" in remedies)  # of one column, exact after one step
