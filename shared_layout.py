@@ -145,8 +145,8 @@ class Layout:
 
         Returns:
             A namespace: `model`, `line`, `code`, `sliders`, `shown` and `settings` are its components; `inputs` are
-            those that give, through `in_order`, what `show` takes; `still` sets all sliders to 0; `open_at(event)`
-            opens the model at an event.
+            those that give, through `in_order`, what `show` takes, and `move` shows it; `still` sets all sliders to 0;
+            `open_at(event)` opens the model at an event.
         """
         gr, name, named = self.gr, kind.replace(" ", "_"), NAMED if kind == "pictures" else 0
         code, current = gr.State(None), gr.State({})
@@ -223,6 +223,7 @@ class Layout:
             settings=settings,
             inputs=inputs,
             in_order=in_order,
+            move=move,
             still=still,
             open_at=open_at,
         )

@@ -136,11 +136,8 @@ class Page(Layout):
             shown = [self.picture(what, height=300), self.picture(f"every {what} with the same noise")]
             return shown, [letter]
 
-        def show(*values):
-            return handlers.show_letter(kind, *values)
-
-        part = self.moved(kind, tab, show, layout)
-        self.on(part.settings[0].change, show, part.inputs, part.shown, part.line, quick=True)
+        part = self.moved(kind, tab, lambda *values: handlers.show_letter(kind, *values), layout)
+        self.on(part.settings[0].change, part.move, part.inputs, part.shown, part.line, quick=True)
 
     def completion(self):
         """Lay out a canvas for the top of a digit, which is completed."""
