@@ -3,13 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import KEPT, MODELS, ROOT
 
 import shared_files
 from maintenance import keep
 from shared_files import InputError
-
-KEPT = sorted({path.parent for path in (ROOT / "models").rglob("*.keras")})
 
 
 def test_a_finished_run_is_kept_without_discriminator_and_paths(trained, tmp_path, monkeypatch):
@@ -24,8 +22,8 @@ def test_a_finished_run_is_kept_without_discriminator_and_paths(trained, tmp_pat
     np.testing.assert_allclose(after.predict(noise, verbose=0), before.predict(noise, verbose=0), atol=0.01)
     for weight, exact in zip(after.get_weights(), before.get_weights(), strict=True):
         assert weight.dtype == np.float32
-        np.testing.assert_allclose(weight, exact, rtol=2**-8)
-    assert (kept / "generator.keras").stat().st_size < 0.75 * (folder / "generator.keras").stat().st_size
+        np.testing.assert_allclose(weight, exact, rtol=2**-6)
+    assert (kept / "generator.keras").stat().st_size < 0.6 * (folder / "generator.keras").stat().st_size
 
 
 def test_a_part_is_kept_in_the_folder_of_its_run(trained, tmp_path, monkeypatch):
@@ -42,7 +40,7 @@ def test_what_cannot_be_kept_is_said(tmp_path):
         keep.main([str(tmp_path)])
 
 
-@pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.relative_to(ROOT / "models").as_posix())
+@pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.relative_to(MODELS).as_posix())
 def test_kept_networks_load_in_safe_mode_and_give_finite_numbers(folder):
     assert (ROOT / f"{shared_files.read_json(folder / 'settings.json')['script']}.py").exists()
     assert shared_files.read_json(folder / "results.json")
@@ -56,4 +54,4 @@ def test_kept_networks_load_in_safe_mode_and_give_finite_numbers(folder):
 
 def test_kept_networks_are_there_and_small():
     assert KEPT
-    assert sum(path.stat().st_size for path in (ROOT / "models").rglob("*.*")) < 30e6  # bytes
+    assert sum(path.stat().st_size for path in MODELS.rglob("*.*")) < 30e6  # bytes
