@@ -167,9 +167,9 @@ def augment(pictures, seed, remedies):
 class StableGAN(keras.Model):
     """Generator and discriminator, trained together by `fit` on the sum of two losses, each of which reaches one alone.
 
-    Metrics of training are of pictures as the discriminator sees them, changed or not; those of held-out photographs,
-    which it never saw, are never of changed ones, and without the penalty. Generated pictures are in both those of the
-    generator that learns, not of the averaged one. With "relativistic", beliefs are of logits less the batch's middle.
+    In training, metrics are of pictures as the discriminator sees them, changed or not. On held-out photographs they
+    are of unchanged pictures, and without the penalty. Generated pictures are always those of the generator that
+    learns, not of its average. With "relativistic", the batch's middle is taken from logits before they are beliefs.
 
     Args:
         generator: as from `build_networks`.
@@ -309,7 +309,7 @@ def main(argv=None):
     """Train, write the run folder, and return the final metrics as a dict of numbers.
 
     Raises:
-        InputError: as `shared_data.find_images` and `shared_run.Run`.
+        InputError: as `shared_data.find_images`, `shared_data.split_held_out` and `shared_run.Run`.
     """
     parser = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG)
     known = (*REMEDIES, *OTHERS)

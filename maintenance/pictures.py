@@ -1,4 +1,4 @@
-"""The pages' pictures in `assets/`, made from run folders; no photograph is among them.
+"""The pages' pictures in `assets/`, made from run folders; no photograph is among them. explore.jpg is a screenshot.
 
     python -m maintenance.pictures                      # from runs/, with digits as in the scripts
     python -m maintenance.pictures --mnist mnist.npz
@@ -17,7 +17,8 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     RNN_mnist_patches, VAE_mnist_traversal, CGAN_mnist, GAN_fonts, HVAE_drums,
     task2_txt2txt_identities, task2_img2txt_glyphs, A2_text2image_crisp    those of the scripts' names
     FLOW_filter128_latent512    with --limit 7680 and --beside the runs of GAN_filter128_latent128 and VAEGAN_...
-    GAN_filter128_latent128_7680, GAN_filter128_latent128_stable    with --limit 7680
+    GAN_filter128_latent128_7680    with --limit 7680
+    GAN_filter128_latent128_stable  with --limit 7680 --epochs 47
     VAEGAN_filter128_latent128  with --limit 7680, --attributes, and --beside the run of GAN_filter128_latent128
     CAE_filter128_latent512     of cats, with --beside the runs of VAE_filter64_latent128 and GAN_filter128_latent256
 """
@@ -99,7 +100,7 @@ CELL = 66  # pixels of a face in a grid, with its white edge
 
 def read_grid(path, rows, columns=8):
     """Return the upper left faces of a picture by `Run.save_grid`, without title: uint8 (66 rows, 66 columns, 3)."""
-    picture = np.asarray(Image.open(path).convert("RGB"))[shared_figures.TITLE_HEIGHT :]
+    picture = np.asarray(shared_figures.read_picture(path))[shared_figures.TITLE_HEIGHT :]
     return picture[:: shared_figures.ZOOM, :: shared_figures.ZOOM][: CELL * rows, : CELL * columns]
 
 
@@ -152,7 +153,7 @@ def save_animations(runs):
         frames = [Image.fromarray(read_grid(path, rows=2)) for path in spread(runs / name)]
         shared_figures.save_gif(ASSETS / f"{name}_training.gif", frames)
     paths = spread(runs / "A2_RNNs_text2image_long" / "encoders1_decoders1_units512")
-    frames = [Image.open(path).convert("RGB").reduce(2) for path in paths]
+    frames = [shared_figures.read_picture(path).reduce(2) for path in paths]
     shared_figures.save_gif(ASSETS / "text2image_training.gif", frames)
 
 
@@ -176,7 +177,7 @@ def save_tweaks(runs):
 
 
 def save_stand_ins(runs):
-    """Save what the first command reads and makes: drawn faces over their reconstructions, and samples."""
+    """Save what a VAE without photographs reads and makes: drawn faces over their reconstructions, and samples."""
     folder = runs / f"{VAES[0]}_drawn"
     save_jpeg("drawn_faces_reconstructed.jpg", read_grid(folder / "reconstructions.png", rows=2))
     save_jpeg("drawn_faces_samples.jpg", read_grid(finished_grids(folder)[-1], rows=2))
@@ -234,7 +235,7 @@ def save_quality():
     axes.set(xscale="log", yscale="log", xlabel="minutes of training on two cores")
     axes.set(ylabel="sliced Wasserstein distance to unseen photographs")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower left")
     figure.savefig(ASSETS / "faces_quality.png")
 
 
@@ -293,10 +294,11 @@ def save_banner(runs, solved):
 
 
 def main(argv=None):
-    """Make every picture anew.
+    """Make every picture anew but explore.jpg.
 
     Raises:
         InputError: a run is missing or has not ended; as `shared_data.find_digits`.
+        OSError: a file to copy is missing.
     """
     parser = OneLineParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=RUNS_DIR, help="folder of the run folders")
