@@ -152,7 +152,7 @@ def main(argv=None):
     """Train, write the run folder, and return the final metrics as a dict of numbers.
 
     Raises:
-        InputError: as `shared_data.find_images` and `shared_run.Run`.
+        InputError: as `shared_data.find_images`, `shared_data.split_held_out` and `shared_run.Run`.
     """
     args = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG).parse_args(argv)
     keras.utils.set_random_seed(args.seed)

@@ -9,8 +9,8 @@ Writes to `runs/comparison/`, or the folder that `--out` names, over what is the
     first_last.png      samples before training over those after the last epoch, one column a run (figures 1-4, 7, 8)
     results.csv         the final numbers, one row a run
 
-With `--data`, the pictures of which every run was trained on the first ones (`--limit`), samples of each run are
-measured beside as many of the pictures that come after those of all runs: `swd_64`, `swd_32`, `swd_16` and their mean
+`--data` names the pictures that the runs were trained on; each run must have had the first ones (`--limit`). As many
+samples of each run are compared with later pictures, which no run has seen: `swd_64`, `swd_32`, `swd_16` and their mean
 `swd`, the sliced Wasserstein distance, in thousandths; `channel_gap`, what that cannot see, in grey values; and with
 `--kid`, which needs a download, `kid`. They replace a run's own numbers of these names. As many training pictures,
 measured in the same way, are the floor, below which nothing can be told.
@@ -54,7 +54,7 @@ KID = (
     "KID: InceptionV3 of keras.applications on pictures resized to 75x75, bilinear and not antialiased; kernel "
     "(x.y / 2048 + 1)^3 of the averages of its last maps; unbiased, over all {count:,} pictures of both sets at once."
 )
-NEEDED = ("settings.json", "results.json", "history.csv", "interpolation.png", "samples")
+NEEDED = ("settings.json", "results.json", "history.csv", "interpolation.png")
 
 
 def require_finished(folder):

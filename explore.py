@@ -23,7 +23,7 @@ import shared_layout
 import shared_page
 import shared_run
 from shared_command_line import OneLineParser, positive, run_script
-from shared_directions import DIRECTIONS, NAMED
+from shared_directions import DIRECTIONS
 from shared_files import InputError, find_folder, print_table
 from shared_handlers import Handlers
 
@@ -105,7 +105,7 @@ def measure(handlers, address):
     rows = []
     with httpx.Client(base_url=address, timeout=60) as page:
         for kind, settings in SETTINGS.items():
-            name, named = kind.replace(" ", "_"), NAMED if kind == "pictures" else 0
+            name, named = shared_layout.in_events(kind)
             label = shared_layout.first_of(handlers.labels(kind))
             call(page, f"random_{name}", [label, 1, *settings])
             handlers.measured(kind, label)

@@ -85,7 +85,9 @@ def main(argv=None):
     parser = OneLineParser(description=__doc__)
     parser.add_argument("model", type=Path, help="folder in models/, or of a run or its part")
     parser.add_argument("file", type=Path, nargs="?", help="file to write")
-    parser.add_argument("--count", type=positive, help="how many (32; 8 bars; 1 answer)")
+    parser.add_argument(
+        "--count", type=positive, help="how many (32; of letters all, or those of --text; 8 bars; 1 answer)"
+    )
     parser.add_argument("--seed", type=number_32_bit, default=0, help="of everything random (%(default)s)")
     parser.add_argument("--text", help="expression to answer, or letters or digits to draw")
     parser.add_argument(shared_data.DIGITS_FLAG[0], help=shared_data.DIGITS_FLAG[1])

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 import shared_blocks
 import shared_data
 import shared_drawings
-from shared_figures import DPI, to_unit
+from shared_figures import DPI, draw_map, to_unit
 from shared_files import InputError, first_of
 from shared_training import Batches, mirrored
 
@@ -258,13 +258,10 @@ def save_matrices(path, matrices, columns, title):
     all_axes = figure.subplots(1, len(matrices), squeeze=False)[0]
     for axes, (heading, matrix) in zip(all_axes, matrices.items(), strict=True):
         values = np.array([*matrix.values()])
-        image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+        image = draw_map(axes, values, matrix, columns, "RdBu_r", -1, signed=True)
         axes.set_title(heading, fontsize=9)
-        axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize=8)
-        axes.set_yticks(range(len(matrix)), matrix, fontsize=8)
+        axes.set_xticks(axes.get_xticks(), columns, rotation=45, ha="right", fontsize=8)
+        axes.tick_params("y", labelsize=8)
         axes.set(xlabel="read", ylabel="edited")
-        for (row, column), value in np.ndenumerate(values):
-            colour = "white" if abs(value) > 0.6 else "black"
-            axes.text(column, row, f"{value:+.2f}", ha="center", va="center", fontsize=7, color=colour)
     figure.colorbar(image, ax=all_axes, label="change of the probability")
     figure.savefig(path)

@@ -51,6 +51,12 @@ def expected(prior, z_high):
     return found["z_mean"], np.exp(found["z_log_var"] / 2)
 
 
+def low_codes(prior, z_high, noise):
+    """Return codes z_low (count, low) that are `noise`, in standard deviations, from what is `expected` of z_high."""
+    mean, deviation = expected(prior, z_high)
+    return mean + deviation * noise
+
+
 def draw_codes(prior, high, low, count, rng):
     """Return codes of new bars, float32 z_high (count, high) and z_low (count, low).
 
@@ -62,8 +68,7 @@ def draw_codes(prior, high, low, count, rng):
         rng: `numpy.random.Generator`.
     """
     z_high, z_low = (rng.standard_normal((count, size), np.float32) for size in (high, low))
-    mean, deviation = expected(prior, z_high)
-    return z_high, mean + deviation * z_low
+    return z_high, low_codes(prior, z_high, z_low)
 
 
 class Corpus:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shared_files import InputError
 
-GO_ON = "A run that had begun goes on with the same command and --resume."
+GO_ON = "To continue a run that has started, repeat the command with --resume."
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -28,7 +28,7 @@ def parser(experiment, data_flag=None, unit="pictures"):
 
     Args:
         experiment: the script's `globals()`: its docstring is the help, its constants EPOCHS, BATCH_SIZE and LIMIT are
-            the defaults; where one is a dict {model: number} the flag, which then counts for all models, is None.
+            the defaults. One may be a dict {model: number}: its flag is None unless it is given, for all models.
         data_flag: pair of the flag that names the data and its help, such as `shared_data.PICTURES_FLAG`; None for an
             experiment that makes its own.
         unit: what batch size and limit count.
@@ -48,7 +48,7 @@ def parser(experiment, data_flag=None, unit="pictures"):
         flags.add_argument(flag, type=positive, default=None if by_model else value, help=f"{text} ({default})")
     flags.add_argument("--out", help=f"run folder, free or to be resumed (runs/{script.stem}/, or the next number)")
     flags.add_argument("--seed", type=number_32_bit, default=0, help="seed of everything random (%(default)s)")
-    flags.add_argument("--resume", action="store_true", help="go on with the newest run, or --out's, where it ended")
+    flags.add_argument("--resume", action="store_true", help="continue the newest run, or --out's, where it stopped")
     flags.add_argument("--distribute", action="store_true", help="share batches out to all devices (JAX backend)")
     flags.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard as well")
     return flags

@@ -201,7 +201,7 @@ def convert_once(path, files, items, read, size, limit, centre_crop):
 
 
 def convert(path, items, read, size, centre_crop=True):
-    """Return all readable `items` as uint8 (count, size, size, 3), on all cores; name how many were skipped."""
+    """Return readable `items` as uint8 (count, size, size, 3), on all cores; raise `InputError` if there are none."""
     images = np.empty((len(items), size, size, 3), np.uint8)
 
     def fill(index):
@@ -231,7 +231,7 @@ def convert(path, items, read, size, centre_crop=True):
 
 
 def split_held_out(count, share, seed):
-    """Return the shuffled row numbers of a training set and of a held-out set.
+    """Return the row numbers of a random training set and of the held-out rest.
 
     Args:
         count: number of rows to split.

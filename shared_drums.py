@@ -101,16 +101,16 @@ def find_bars(data, limit, seed):
         data: folder of MIDI files, searched with all folders below it. A file `info.csv` in it, as the Groove MIDI
             Dataset has it, tells styles, tempos and splits; else a file's folder is its style, and a tenth of the files
             each is held out for validation and for the test. None makes bars by rules.
-        limit: number of bars from which on no more performances are taken, of which the seed decides; each split has
-            its share of them.
+        limit: number of bars, about: whole performances are added, in an order that follows from the seed, until there
+            are so many. Each split gets its share.
         seed: of made bars, order and splits.
 
     Returns:
         `Bars`, and a short text for titles and settings.
 
     Raises:
-        InputError: no such folder, or fewer than three MIDI files with drums in 4/4 in it; a split with fewer than
-            SMALLEST bars, or all bars of one style.
+        InputError: no such folder, or fewer than three MIDI files with drums in 4/4 in it; a damaged `info.csv`; a
+            split with fewer than SMALLEST bars, or all bars of one style.
     """
     if data is None:
         parts, where = make_performances(seed), f"by rules ({STAND_IN})"

@@ -9,7 +9,7 @@ import numpy as np
 import shared_factors
 import shared_models
 from shared_bars import decode as decode_bars
-from shared_bars import expected
+from shared_bars import expected, low_codes
 from shared_codes import slerp
 from shared_data import read_image, resize_square
 from shared_directions import DIRECTIONS, NAMED, Moved, measure_colours, principal_directions, read_directions, shrink
@@ -141,16 +141,13 @@ class Pictures(Moved):
         self.sampler = open_sampler(folder)
         self.latent_dim = self.sampler.latent_dim
         self.size = self.sampler.size
-        encoder = folder / "encoder.keras"
-        self.encoder = load_networks({"encoder": encoder})["encoder"] if encoder.exists() else None
+        self.encoder = self.sampler.encoder
         self.named = read_directions(folder / "directions.csv", self.latent_dim)[:NAMED]
         self.centre = self.draw(np.zeros((1, self.latent_dim), np.float32))[0]
 
     def draw(self, noise):
         """Return codes of noise (count, latent_dim)."""
-        for network in self.sampler.before:
-            noise = predict(network, noise)
-        return noise
+        return self.sampler.codes_of(noise)
 
     def look(self, codes):
         """Return uint8 pictures of codes (count, latent_dim)."""
@@ -243,8 +240,7 @@ class Bars(Moved):
     def codes_of(self, noise):
         """Return z_high and z_low of noise (count, latent_dim)."""
         z_high = noise[:, : self.high]
-        mean, deviation = expected(self.model.prior, z_high)
-        return z_high, mean + deviation * noise[:, self.high :]
+        return z_high, low_codes(self.model.prior, z_high, noise[:, self.high :])
 
     def look(self, codes):
         """Return chances of hits, float (count, 16, 9)."""

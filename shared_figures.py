@@ -156,6 +156,27 @@ def save_curves(path, histories, panels, title):
     figure.savefig(path)
 
 
+def draw_map(axes, values, names, columns, colours, low, signed=False):
+    """Draw numbers as a table in colours, and return the picture, for a colour bar.
+
+    Args:
+        axes: of Matplotlib, to draw into.
+        values: float (rows, columns), `low` to 1.
+        names: of the rows.
+        columns: their names.
+        colours: name of a colour map.
+        low: value that has the first colour; 1 has the last.
+        signed: whether each number has a sign.
+    """
+    image = axes.imshow(values, cmap=colours, vmin=low, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(names)), names)
+    for (row, column), value in np.ndenumerate(values):
+        text, colour = f"{value:{'+' if signed else ''}.2f}", "white" if abs(value) > 0.6 else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    return image
+
+
 def read_picture(path):
     """Return a picture file as RGB of PIL; raise `InputError` if it is damaged."""
     try:

@@ -163,7 +163,7 @@ def answers_to(text, models, digits, seed):
 
 
 def say_probabilities(probabilities):
-    """Return the probability of each character of an answer as text, such as "4 0.98, 6 0.71 (5 0.22)"."""
+    """Return the probability of each character of an answer as text, such as "4 0.980, 6 0.710 (5 0.22)"."""
     said = []
     for row in probabilities:
         *_, second, best = np.argsort(row)

@@ -148,7 +148,7 @@ class Layout:
             those that give, through `in_order`, what `show` takes, and `move` shows it; `still` sets all sliders to 0;
             `open_at(event)` opens the model at an event.
         """
-        gr, name, named = self.gr, kind.replace(" ", "_"), NAMED if kind == "pictures" else 0
+        gr, (name, named) = self.gr, in_events(kind)
         code, current = gr.State(None), gr.State({})
         with gr.Row():
             with gr.Column(scale=2):
@@ -227,6 +227,11 @@ class Layout:
             still=still,
             open_at=open_at,
         )
+
+
+def in_events(kind):
+    """Return a kind of models as events over HTTP name it, and how many named directions come before its measured."""
+    return kind.replace(" ", "_"), NAMED if kind == "pictures" else 0
 
 
 def within(number, low, high):

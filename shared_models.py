@@ -8,6 +8,7 @@ import shared_patches
 from shared_figures import to_uint8, to_unit
 from shared_files import InputError, read_json, read_results
 from shared_networks import load_networks, open_sampler
+from shared_settings import run_of
 from shared_training import predict
 
 LETTERS = {10: "0123456789", 26: "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}  # by their number, of generators that are told one
@@ -169,8 +170,7 @@ def settings_of(folder):
     Raises:
         InputError: the script has arms, and the folder is not named after one; the settings are damaged.
     """
-    run = folder if "script" in read_json(folder / "settings.json") else folder.parent
-    settings = read_json(run / "settings.json", "script", "constants")
+    settings = read_json(run_of(folder) / "settings.json", "script", "constants")
     arms = settings["constants"].get("ARMS", {})
     names = (folder.name, folder.name.rpartition("_")[0])  # "linear"; "all_1000", "labels_0"
     arm = next((name for name in names if name in arms), "")
@@ -183,8 +183,8 @@ def open_model(folder):
     """Return what the networks in a folder make: a `Sampler` of pictures, or one of the classes above.
 
     Args:
-        folder: `pathlib.Path` of a run or of a part of one, finished or not, or of a folder in `models/`. A folder with
-            networks in one folder below it alone stands for that.
+        folder: `pathlib.Path` of a run or of a part of one, finished or not, or of a folder in `models/`. If it has
+            no networks itself, and just one folder below it has, that one is opened.
 
     Raises:
         InputError: it holds no such networks, or a damaged one, or is not named as the run named it.

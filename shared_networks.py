@@ -84,14 +84,14 @@ def open_beside(folders, images, seed, script):
 
 
 def encode(encoder, images):
-    """Return what an encoder, which takes values in [0, 1], makes of uint8 pictures (count, height, width, 3)."""
+    """Return what an encoder, which takes values in [0, 1], makes of uint8 pictures (count, height, width[, 3])."""
     parts = np.array_split(images, ceil(len(images) / PART))
     codes = [predict(encoder, to_unit(part)) for part in parts]
     return keras.tree.map_structure(lambda *some: np.concatenate(some), *codes)
 
 
 def decode(decoder, codes, low=0):
-    """Return uint8 pictures (count, height, width, 3) of codes (count, latent_dim).
+    """Return uint8 pictures (count, height, width[, 3]) of codes (count, latent_dim).
 
     Args:
         decoder: network from codes to pictures in [low, 1].
@@ -119,23 +119,28 @@ class Sampler:
         networks: list of `keras.Model`, each of which takes what the one before it gives: the first noise
             (count, latent_dim), the last of which gives pictures in [low, 1].
         low: as for `decode`.
+        encoder: network from pictures in [0, 1] to what the last of them takes, as for `encode`; None without.
 
     Attributes:
         latent_dim: dimensions of the noise.
         size: height and width of the pictures, in pixels.
     """
 
-    def __init__(self, networks, low):
+    def __init__(self, networks, low, encoder=None):
         *self.before, self.last = networks
-        self.low = low
+        self.low, self.encoder = low, encoder
         self.latent_dim = networks[0].input_shape[1]
         self.size = self.last.output_shape[1]
 
-    def generate(self, noise):
-        """Return uint8 pictures (count, size, size, 3), grey ones (count, size, size), of noise (count, latent_dim)."""
+    def codes_of(self, noise):
+        """Return what the last network takes, (count, numbers), of noise (count, latent_dim)."""
         for network in self.before:
             noise = predict(network, noise)
-        return decode(self.last, noise, self.low)
+        return noise
+
+    def generate(self, noise):
+        """Return uint8 pictures (count, size, size, 3), grey ones (count, size, size), of noise (count, latent_dim)."""
+        return decode(self.last, self.codes_of(noise), self.low)
 
     def sample(self, count, seed):
         """Return so many pictures of the noise that belongs to `seed`."""
@@ -166,7 +171,7 @@ def open_sampler(folder):
         raise InputError(f"{folder}: holds no networks that make pictures of noise.")
     if not makes_pictures(chain):
         raise InputError(f"{folder}: its networks do not lead from one noise vector to square pictures.")
-    return Sampler(chain, low)
+    return Sampler(chain, low, networks.get("encoder"))
 
 
 def open_inception(size):

@@ -5,6 +5,7 @@ import html
 from shared_handlers import show_bar
 from shared_handwriting import FIELDS
 from shared_layout import Layout, within
+from shared_models import LETTERS
 
 ASKED = 6  # arithmetic models that are asked unless one chooses
 QUARTERS = "repeating-linear-gradient(white 0 49px, #bbb 49px 50px)"  # of the paper
@@ -34,11 +35,11 @@ class Page(Layout):
                 with gr.Tab("Complete"):
                     self.completion()
                 with gr.Tab("Ask for a digit") as inner:
-                    self.glyphs("digits", inner, "0123456789")
+                    self.glyphs("digits", inner, LETTERS[10])
                 with gr.Tab("Move a code") as inner:
                     self.pictures("digit codes", inner, self.drawn_digit)
             with gr.Tab("Letters") as tab:
-                self.glyphs("letters", tab, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+                self.glyphs("letters", tab, LETTERS[26])
             with gr.Tab("Drums") as tab:
                 self.drums(tab)
             notes = self.line()
@@ -105,6 +106,7 @@ class Page(Layout):
 
         outputs = [part.code, *part.sliders, *part.shown, pair]
         self.on(button.click, taken, [part.model, given], outputs, part.line, name=name, file=file)
+        part.model.input(lambda: None, None, pair, api_visibility="private")  # it is another model's then
 
     def photograph(self, kind, part, show):
         """Lay out where a photograph is taken in."""

@@ -65,9 +65,7 @@ def find_reader(batches, classes, seed, epochs, *settings):
             return reader
         except InputError as error:
             print(f"Warning: {path}: is made anew ({error})")
-    print(
-        f"Training the reader, once: {epochs} epochs of {len(batches)} steps, each epoch of 10 to 20 s on all of MNIST."
-    )
+    print(f"Training the reader, once: {epochs} epochs of {len(batches)} steps (two minutes on all of MNIST).")
     train_reader(reader, batches, seed, epochs)
     try:
         make_folder(path.parent)

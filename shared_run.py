@@ -71,7 +71,7 @@ class Run:
         Raises:
             InputError: the folder is taken or cannot be written; there is nothing to resume, or it was started
                 otherwise, or another process is at work on it; TensorBoard is asked for and not installed; as
-                `shared_training.distribute`.
+                `shared_training.distribute` and `shared_training.require_precision`.
         """
         if args.tensorboard and not importlib.util.find_spec("tensorboard"):
             raise InputError("--tensorboard: needs the package of that name (pip install tensorboard).")
@@ -244,6 +244,9 @@ class Run:
 
         Returns:
             dict: the metrics of that epoch and those given.
+
+        Raises:
+            InputError: a sample picture is damaged.
         """
         save_curves(self.folder / "curves.png", {self.name: history}, panels, self.title("curves"))
         grids = [read_picture(path).reduce(2) for path in epoch_files(self.folder / "samples").values()]

@@ -108,6 +108,11 @@ def continued(folder, settings, may_change):
     return now | {"starts": [*before["starts"], start]}
 
 
+def run_of(folder):
+    """Return the folder of a run, given that or a part's of it; raise `InputError` if its settings are damaged."""
+    return folder if "script" in read_json(folder / "settings.json") else folder.parent
+
+
 def sources(folders):
     """Return the text that says what the data of several run folders, or parts of runs, are."""
     return " and ".join(sorted({read_json(folder / "settings.json", "data")["data"] for folder in folders}))

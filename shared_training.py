@@ -86,7 +86,7 @@ def in_all_processes(holds):
 
 
 def predict(model, inputs, batch_size=500):
-    """Return a model's outputs for an array, or for a list of arrays, as NumPy, in every process all of them.
+    """Return a model's outputs for an array, or a list of arrays, as NumPy; in a distributed run each process has all.
 
     In a distributed run `Model.predict` would give each process its part, and not let it read that.
     """

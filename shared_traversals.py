@@ -6,7 +6,7 @@ from matplotlib.patches import Rectangle
 
 from shared_distances import nearest
 from shared_factors import MEASURES, measure_all
-from shared_figures import DPI
+from shared_figures import DPI, draw_map
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # values that a dimension is set to
 USUAL = 0.99  # share of reconstructed test digits, the others of which count as outside the data
@@ -139,9 +139,9 @@ class Traversals:
         bars.invert_yaxis()
         bars.set(title="KL from N(0, 1)", xlabel="nats")
         slopes.set_title("change for 1 more, in standard deviations")
-        fill_map(slopes, (self.slopes / deviations)[order], names, MEASURES, "RdBu", -1)
+        draw_map(slopes, (self.slopes / deviations)[order], names, MEASURES, "RdBu", -1)
         shares.set_title(f"share of {len(self.pictures)} pictures outside the data")
-        fill_map(shares, left[order], names, STEPS, "gray_r", 0)
+        draw_map(shares, left[order], names, STEPS, "gray_r", 0)
         figure.savefig(path)
 
 
@@ -154,13 +154,3 @@ def caption(row):
     else:
         does = f"{row['does']} {row['slope']:+.2g} {row['unit']}"
     return f"z{row['dimension']}: KL {row['kl']:.2f}\n{does}"
-
-
-def fill_map(axes, values, names, columns, colours, low):
-    """Draw a table of numbers, `names` down and `columns` across, in colours from `low` to 1."""
-    axes.imshow(values, cmap=colours, vmin=low, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(names)), names)
-    for (y, x), value in np.ndenumerate(values):
-        colour = "white" if abs(value) > 0.6 else "black"
-        axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)

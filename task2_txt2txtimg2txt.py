@@ -1,7 +1,7 @@
 """Arithmetic by LSTM encoder-decoders: from text to text, and from digit images to text (report: tables 1-3).
 
     python task2_txt2txtimg2txt.py                                     # both parts, the image models with augmentation
-    python task2_txt2txtimg2txt.py --part image --no-augmentation --resume    # adds them without it, for figure 13
+    python task2_txt2txtimg2txt.py --part image --no-augmentation --resume    # adds those without (figure 13)
 
 Sutskever et al., "Sequence to Sequence Learning with Neural Networks", 2014; the convolution model reads with the
 ConvLSTM of Shi et al., 2015. The loss is the categorical cross-entropy of a character, in nats. A part that is done is

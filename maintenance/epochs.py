@@ -33,7 +33,7 @@ EPOCH = 7_680  # pictures
 
 
 def seconds_an_epoch(name, data, folder):
-    """Return {part, "." of the run itself: seconds that an epoch of EPOCH pictures takes} of a script.
+    """Return {part: seconds that an epoch of EPOCH pictures takes} of a script; "." is the run itself.
 
     Args:
         name: of its module.

@@ -344,7 +344,7 @@ def numbers_of(contest, rounds):
 
 
 def show(milliseconds):
-    """Return milliseconds as the README shows them."""
+    """Return milliseconds as RESULTS.md shows them."""
     return f"{milliseconds:,.{tables.decimals('ms_', milliseconds)}f}"
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 
 from shared_command_line import OneLineParser, run_script
 from shared_files import InputError, read_history, read_json, read_results, write_table
-from shared_settings import sources
+from shared_settings import run_of, sources
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", ROOT / "RESULTS.md")
@@ -85,8 +85,7 @@ def add_run(folder, setting, machine, command, report, headline=None):
     Raises:
         InputError: a file of the run is damaged.
     """
-    run = folder if "script" in read_json(folder / "settings.json") else folder.parent
-    settings, results = read_json(run / "settings.json"), read_results(folder / "results.json")
+    settings, results = read_json(run_of(folder) / "settings.json"), read_results(folder / "results.json")
     fields = {
         "script": settings["script"],
         "data": sources([folder]),

@@ -1,5 +1,6 @@
 """What several test modules need."""
 
+import csv
 import importlib
 import os
 import re
@@ -18,6 +19,8 @@ import shared_run
 import shared_training
 
 ROOT = Path(__file__).resolve().parent.parent
+MODELS = ROOT / "models"
+KEPT = sorted({path.parent for path in MODELS.rglob("*.keras")})  # trained models
 TOOLS = {"compare_runs", "explore", "sample"}  # top-level scripts that are no experiments
 EXPERIMENTS = sorted(path.stem for path in ROOT.glob("*.py") if not path.stem.startswith("shared_"))
 EXPERIMENTS = [name for name in EXPERIMENTS if name not in TOOLS]
@@ -125,6 +128,12 @@ def tiny_mnist(folder):
 def without_seconds(history):
     """Return a history without the column that no two runs share."""
     return {name: values for name, values in history.items() if name != "seconds"}
+
+
+def read_comparison(folder):
+    """Return the rows of a run's `comparison.csv`, by the pictures that they are of."""
+    with open(folder / "comparison.csv", newline="") as file:
+        return {row.pop("pictures"): row for row in csv.DictReader(file)}
 
 
 class Trap:

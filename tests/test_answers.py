@@ -82,7 +82,7 @@ def test_diversity_is_one_for_real_glyphs_and_zero_for_one_picture_a_digit():
     assert shared_readers.diversity(means[answers], pictures, answers) == pytest.approx(0, abs=1e-6)
 
 
-def test_reader_reads_what_it_was_trained_on_and_is_reused(tmp_path, capsys):
+def test_reader_reads_what_it_was_trained_on_and_is_reused(capsys):
     train, test = shared_drawings.draw_digits(4_000, seed=0), shared_drawings.draw_digits(500, seed=1)
     bank = shared_blocks.GlyphBank(*train, seed=0)
     reader = shared_answers.find_digit_reader(train, bank, seed=0)

@@ -1,10 +1,9 @@
 """The autoencoder: learning, samplers, and the comparison with a VAE and a GAN."""
 
-import csv
-
 import keras
 import numpy as np
 import pytest
+from conftest import read_comparison
 
 import CAE_filter128_latent512 as script
 import shared_codes
@@ -88,8 +87,7 @@ def test_a_vae_and_a_gan_are_compared(tiny, trained, data, tmp_path):
     folder = tmp_path / "run"
     beside = [str(trained(name, *data)) for name in others]
     results = tiny("CAE_filter128_latent512").main([*data, "--out", str(folder), "--beside", *beside])
-    with open(folder / "comparison.csv", newline="") as file:
-        rows = {row.pop("pictures"): row for row in csv.DictReader(file)}
+    rows = read_comparison(folder)
     ours = [f"{script.OURS}, {way}" for way in ("reconstructions", "N(0, I)", "fitted Gaussian")]
     assert {
         *ours,
@@ -131,9 +129,3 @@ def test_a_vae_and_a_gan_are_compared(tiny, trained, data, tmp_path):
             shared_networks.open_networks(*wrong)
     with pytest.raises(InputError, match="one run of a script"):
         script.main([*data, "--beside", *[str(tmp_path / others[1])] * 2])
-
-
-def test_too_few_pictures_are_said_before_training(data, tmp_path):
-    with pytest.raises(InputError, match="12 pictures are too few"):
-        script.main([*data, "--limit", "12", "--out", str(tmp_path / "run")])
-    assert not (tmp_path / "run").exists()

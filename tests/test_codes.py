@@ -76,7 +76,7 @@ def test_a_mixture_of_one_is_the_fitted_gaussian(codes, monkeypatch):
     np.testing.assert_allclose(drawn, codes.restore(noise), rtol=1e-2, atol=1e-2)
 
 
-def test_fewer_codes_than_dimensions(codes):
+def test_fewer_codes_than_dimensions():
     few = Codes(np.random.default_rng(0).standard_normal((7, 40)).astype(np.float32), np.zeros((2, 40), np.float32))
     assert few.pca.n_components_ == 6
     noise = np.random.default_rng(1).standard_normal((3, 40))

@@ -5,12 +5,11 @@ import csv
 import keras
 import numpy as np
 import pytest
-from conftest import parse
+from conftest import parse, read_comparison
 
 import FLOW_filter128_latent512 as script
 import shared_drawings
 from shared_codes import Codes
-from shared_files import InputError
 from shared_training import Batches
 
 FACES = shared_drawings.draw_faces(60, 64, seed=0)
@@ -202,8 +201,7 @@ def test_what_a_run_says_and_leaves(tiny, trained, data, tmp_path):
     folder = tmp_path / "run"
     beside = [str(trained(name, *data)) for name in others]
     results = tiny("FLOW_filter128_latent512").main([*data, "--out", str(folder), "--beside", *beside])
-    with open(folder / "comparison.csv", newline="") as file:
-        rows = {row.pop("pictures"): row for row in csv.DictReader(file)}
+    rows = read_comparison(folder)
     ways = ("reconstructions", "N(0, I)", "fitted Gaussian", "flow")
     assert rows.keys() == {
         "held-out pictures, beside training pictures",
@@ -255,9 +253,3 @@ def test_mirror_images_come_behind_the_pictures():
     both = script.with_mirrored(FACES[:3])
     np.testing.assert_array_equal(both[:3], FACES[:3])
     np.testing.assert_array_equal(both[3:], FACES[:3, :, ::-1])
-
-
-def test_too_few_pictures_are_said_before_training(data, tmp_path):
-    with pytest.raises(InputError, match="12 pictures are too few"):
-        script.main([*data, "--limit", "12", "--out", str(tmp_path / "run")])
-    assert not (tmp_path / "run").exists()

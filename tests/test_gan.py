@@ -117,9 +117,7 @@ def test_nothing_grows_over_200_steps(small):
         return int(status.read_text().split()[1]) * 4096 / 2**20
 
     before = resident_mib(100)
-    assert (
-        resident_mib(200) - before < 10
-    )  # one 64-picture batch of activations that stays behind a step would be 1,000
+    assert resident_mib(200) - before < 10
 
 
 @pytest.mark.parametrize("kind", ["BatchNormalization", "SpectralNormalization", "Dropout"])

@@ -154,6 +154,13 @@ def test_user_errors_are_one_line_and_leave_no_folder(name, capsys):
     assert not shared_run.RUNS_DIR.exists(), "a folder that the mended command cannot have any more"
 
 
+@pytest.mark.parametrize("name", ["CAE_filter128_latent512", "FLOW_filter128_latent512", "VAEGAN_filter128_latent128"])
+def test_too_few_pictures_are_said_before_training(name, data, tmp_path):
+    with pytest.raises(shared_files.InputError, match="12 pictures are too few"):
+        importlib.import_module(name).main([*data, "--limit", "12", "--out", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()
+
+
 def files_in(docstring):
     """Return the names of files and folders that a script's docstring says it writes."""
     _, _, text = docstring.partition("Writes ")

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import KEPT, MODELS
 
 import HVAE_drums
 import shared_blocks
@@ -18,9 +18,6 @@ from shared_figures import sharpness
 from shared_files import InputError, read_json, write_json
 from shared_networks import Sampler, decode, load_networks
 from shared_training import predict
-
-MODELS = ROOT / "models"
-KEPT = sorted({path.parent for path in MODELS.rglob("*.keras")})
 
 
 def noise_of(*shape):

@@ -1,13 +1,12 @@
 """The table of all results and the pages that are made from it."""
 
-import importlib
 import re
 import shlex
 import subprocess
 
 import numpy as np
 import pytest
-from conftest import EXPERIMENTS, FAMILIES, ROOT, parse
+from conftest import EXPERIMENTS, ROOT, parse
 
 import shared_drawings
 import shared_figures
@@ -80,12 +79,6 @@ def test_every_experiment_has_results_and_a_picture_and_is_in_the_gallery(name):
     shown = tables.GALLERY.search(read(tables.PAGES[0]))[0]
     assert f"{name}.py" in shown
     assert tables.mean_of(rows, headline) in shown
-
-
-@pytest.mark.parametrize("names", FAMILIES.values(), ids=lambda names: names[0])
-def test_captions_are_first_lines_of_docstrings(names):
-    captions = {importlib.import_module(name).__doc__.splitlines()[0] for name in names}
-    assert any(f"**{caption}**" in read(tables.PAGES[0]) for caption in captions)
 
 
 def test_the_pages_show_all_assets_and_they_are_small():

@@ -33,7 +33,7 @@ def settings_of(run):
     return json.loads((run.folder / "settings.json").read_text())
 
 
-def test_run_folders_are_numbered_never_overwritten(tmp_path):
+def test_run_folders_are_numbered_never_overwritten():
     folders = [open_run().folder for _ in range(3)]
     assert [folder.name for folder in folders] == ["script", "script_2", "script_3"]
     assert open_run(resume=True).folder == folders[-1]
@@ -108,7 +108,7 @@ def test_what_a_killed_claim_left_is_free(tmp_path):
     assert open_run(out=str(folder)).folder == folder
 
 
-def test_a_second_process_is_refused(tmp_path):
+def test_a_second_process_is_refused():
     run = open_run()
     assert "another process is at work in this folder" in lock_elsewhere(run.folder)
     shared_files.LOCKS.pop(shared_files.number_of(run.folder / "lock")).close()

@@ -3,13 +3,11 @@
 import wave
 
 import pytest
-from conftest import ROOT, tiny_mnist
+from conftest import MODELS, tiny_mnist
 
 import sample
 from shared_figures import read_picture
 from shared_files import InputError
-
-MODELS = ROOT / "models"
 
 
 @pytest.mark.parametrize("model", ["GAN_filter128_latent128", "VAE_mnist_traversal/two", "RNN_mnist_patches"])

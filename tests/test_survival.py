@@ -109,7 +109,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     printed = process.communicate(timeout=60)[0]
     assert process.returncode == 130
-    assert printed.endswith("stopped. A run that had begun goes on with the same command and --resume.\n")
+    assert printed.endswith("stopped. To continue a run that has started, repeat the command with --resume.\n")
     assert "Traceback" not in printed
 
 
@@ -144,7 +144,7 @@ def test_full_disk_takes_nothing(small_run, tmp_path, capsys):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert status == 2
     assert error.count("\n") == 1
-    assert "File too large. A run that had begun goes on with the same command and --resume." in error
+    assert "File too large. To continue a run that has started, repeat the command with --resume." in error
     assert (tmp_path / "run" / "samples" / "epoch_003.png").exists()  # so it was the checkpoint that did not fit
     assert {path: path.read_bytes() for path in (tmp_path / "run" / "checkpoint").iterdir()} == before
     assert not (tmp_path / "run" / "results.json").exists()  # a run that goes on has not ended

@@ -232,7 +232,7 @@ def test_the_hand_is_that_of_the_whole_answer(tiny, monkeypatch):
     assert not script.Draw(None, drawing.said, seed=0, temperature=0.0).noise.any()
 
 
-def test_followed_hands_are_found_and_ignored_ones_are_not(monkeypatch):
+def test_followed_hands_are_found_and_ignored_ones_are_not():
     rng = np.random.default_rng(0)
 
     class Drawing:
