@@ -13,6 +13,7 @@ import shared_blocks
 import shared_explorer
 import shared_models
 import task2_txt2txt_identities as identities
+import task2_txt2txtimg2txt as task2
 from shared_bars import draw_codes
 from shared_figures import sharpness
 from shared_files import InputError, read_json, write_json
@@ -28,16 +29,26 @@ def network(folder, name):
     return load_networks({name: MODELS / folder / f"{name}.keras"})[name]
 
 
-def right_answers():
-    """Return the share of test expressions that the text model answers right; they follow from its settings alone."""
+def share_right(folder, queries, answers):
+    """Return the share of tokens (count, 5) that a text model answers with the right tokens (count, 3)."""
+    found = predict(network(folder, "model"), shared_blocks.to_one_hot(queries))
+    return np.mean(np.all(found.argmax(-1) == answers, axis=-1))
+
+
+def right_with_ideas():
+    """Return it of the test expressions, which follow from the settings alone."""
     queries, answers = shared_blocks.sample_expressions(identities.LIMIT, seed=0)
     equations = identities.to_numbers(queries, answers)
     rows, others = shared_blocks.split_expressions(queries, 1_000 / len(queries), seed=0)
     known = identities.derive([equations[row] for row in rows])
     tested = [equations[row] for row in others if equations[row] not in known]
-    tokens, written = identities.write(tested, identities.IDEAS)
-    found = predict(network("task2_txt2txt_identities/all_1000", "model"), shared_blocks.to_one_hot(tokens))
-    return np.mean(np.all(found.argmax(-1) == written, axis=-1))
+    return share_right("task2_txt2txt_identities/all_1000", *identities.write(tested, identities.IDEAS))
+
+
+def right_by_half():
+    queries, answers = shared_blocks.sample_expressions(task2.LIMIT, seed=0)
+    _, tested = shared_blocks.split_expressions(queries, 0.5, seed=0)
+    return share_right("task2_txt2txtimg2txt/text_0.5", queries[tested], answers[tested])
 
 
 def sharpness_of_gan(folder, count, latent_dim):
@@ -52,7 +63,8 @@ def hits_drawn():
 
 
 NUMBERS = {  # folder: metric, how it is found from the weights alone, how far it may differ
-    "task2_txt2txt_identities/all_1000": ("test_exact_match", right_answers, 0.002),
+    "task2_txt2txt_identities/all_1000": ("test_exact_match", right_with_ideas, 0.002),
+    "task2_txt2txtimg2txt/text_0.5": ("test_exact_match", right_by_half, 0.002),
     "GAN_filter128_latent128": (
         "sharpness_samples",
         lambda: sharpness_of_gan("GAN_filter128_latent128", 32, 128),
