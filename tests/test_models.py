@@ -55,6 +55,10 @@ def sharpness_of_gan(folder, count, latent_dim):
     return sharpness(decode(network(folder, "generator"), noise_of(count, latent_dim), low=-1))
 
 
+def sharpness_of_vae(folder):
+    return sharpness(decode(network(folder, "decoder"), noise_of(100, 128)))
+
+
 def hits_drawn():
     drums = shared_models.open_model(MODELS / "HVAE_drums/linear")
     rng = np.random.default_rng(1)
@@ -85,11 +89,8 @@ NUMBERS = {  # folder: metric, how it is found from the weights alone, how far i
         lambda: sharpness_of_gan("VAEGAN_filter128_latent128", 385, 128),
         0.05,
     ),
-    "VAE_filter64_latent128_cats": (
-        "sharpness_samples",
-        lambda: sharpness(decode(network("VAE_filter64_latent128_cats", "decoder"), noise_of(100, 128))),
-        0.05,
-    ),
+    "VAE_filter64_latent128": ("sharpness_samples", lambda: sharpness_of_vae("VAE_filter64_latent128"), 0.05),
+    "VAE_filter64_latent128_cats": ("sharpness_samples", lambda: sharpness_of_vae("VAE_filter64_latent128_cats"), 0.05),
     "CAE_filter128_latent512": (
         "dimensions_used",
         lambda: np.linalg.matrix_rank(network("CAE_filter128_latent512", "prior").weights[0], tol=1e-3),
