@@ -105,7 +105,7 @@ def measure(handlers, address):
     rows = []
     with httpx.Client(base_url=address, timeout=60) as page:
         for kind, settings in SETTINGS.items():
-            name, named = shared_layout.in_events(kind)
+            name, named = shared_layout.event_name(kind), shared_layout.named_sliders(kind)
             label = shared_layout.first_of(handlers.labels(kind))
             call(page, f"random_{name}", [label, 1, *settings])
             handlers.measured(kind, label)

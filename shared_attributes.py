@@ -260,7 +260,7 @@ def save_matrices(path, matrices, columns, title):
         values = np.array([*matrix.values()])
         image = draw_map(axes, values, matrix, columns, "RdBu_r", -1, signed=True)
         axes.set_title(heading, fontsize=9)
-        axes.set_xticks(axes.get_xticks(), columns, rotation=45, ha="right", fontsize=8)
+        axes.set_xticklabels(columns, rotation=45, ha="right", fontsize=8)
         axes.tick_params("y", labelsize=8)
         axes.set(xlabel="read", ylabel="edited")
     figure.colorbar(image, ax=all_axes, label="change of the probability")

@@ -67,8 +67,8 @@ def draw_codes(prior, high, low, count, rng):
         count: number of bars.
         rng: `numpy.random.Generator`.
     """
-    z_high, z_low = (rng.standard_normal((count, size), np.float32) for size in (high, low))
-    return z_high, low_codes(prior, z_high, z_low)
+    z_high, noise = (rng.standard_normal((count, size), np.float32) for size in (high, low))
+    return z_high, low_codes(prior, z_high, noise)
 
 
 class Corpus:

@@ -148,7 +148,7 @@ class Layout:
             those that give, through `in_order`, what `show` takes, and `move` shows it; `still` sets all sliders to 0;
             `open_at(event)` opens the model at an event.
         """
-        gr, (name, named) = self.gr, in_events(kind)
+        gr, name, named = self.gr, event_name(kind), named_sliders(kind)
         code, current = gr.State(None), gr.State({})
         with gr.Row():
             with gr.Column(scale=2):
@@ -229,9 +229,14 @@ class Layout:
         )
 
 
-def in_events(kind):
-    """Return a kind of models as events over HTTP name it, and how many named directions come before its measured."""
-    return kind.replace(" ", "_"), NAMED if kind == "pictures" else 0
+def event_name(kind):
+    """Return a kind of models as it is named in events over HTTP."""
+    return kind.replace(" ", "_")
+
+
+def named_sliders(kind):
+    """Return how many sliders a kind of models has for directions that came with them, before the measured ones."""
+    return NAMED if kind == "pictures" else 0
 
 
 def within(number, low, high):

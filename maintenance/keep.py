@@ -3,7 +3,7 @@
     python -m maintenance.keep runs/CAE_filter128_latent512 runs/RNN_mnist_patches/masked
 
 Writes `models/<run>/`, or `models/<run>/<part>/` for a part, over what is there: the networks without discriminator,
-their weights rounded to 6 significant bits and the files compressed, to a quarter, to be loaded by plain Keras;
+their weights rounded to 6 significant bits and the files compressed, to three tenths, to be loaded by plain Keras;
 results.json; directions.csv, if there is one; and settings.json, without the paths and the machine that the run had.
 """
 

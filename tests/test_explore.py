@@ -24,7 +24,7 @@ from shared_files import InputError, write_json
 
 FACES, CATS = "models/VAEGAN_filter128_latent128", "models/GAN_filter128_latent256_cats"
 TEXT, HAND = "models/task2_txt2txt_identities/all_1000", "models/task2_img2txt_glyphs"
-DRAWN = "models/A2_text2image_crisp"
+DRAWN, FLATTEN = "models/A2_text2image_crisp", "models/task2_txt2txtimg2txt/image_flatten_plain"
 DRUMS, LETTERS, PATCHES = "models/HVAE_drums/linear", "models/GAN_fonts/labels_0", "models/RNN_mnist_patches/masked"
 STROKES = {  # of characters on a canvas of 1x1
     "1": [[(0.5, 0.15), (0.5, 0.85)]],
@@ -61,8 +61,7 @@ def test_all_models_are_found_by_what_can_be_done_with_them(handlers):
     assert sum(counts.values()) == len(KEPT)
     assert FACES in handlers.labels("pictures")
     assert {TEXT, DRAWN} <= set(handlers.labels("text"))
-    assert handlers.labels("drums", "patches") == [DRUMS, PATCHES]
-    assert HAND in handlers.labels("hand")
+    assert handlers.labels("drums", "patches", "hand") == [DRUMS, PATCHES, HAND, FLATTEN]
     assert handlers.notes == []
 
 

@@ -33,26 +33,23 @@ def test_a_notebook_sets_a_constant_and_calls_main(tiny, tmp_path, capsys, monke
     assert "the name VAE_filter64_latent32 says 32; LATENT_DIM is 8" in capsys.readouterr().out
 
 
-def commands():
-    """Return (module, set of flags) of each command for Python on the pages and in `results.csv`."""
+def flags_in_commands():
+    """Return {module: set of flags} of all commands for Python on the pages and in `results.csv`."""
     spans = [row["command"] for row in tables.read_rows()]
     for page in (*tables.PAGES, ROOT / "models" / "README.md"):
         text = page.read_text(encoding="utf-8")
         for block in re.findall(r"```sh\n(.+?)```", text, re.DOTALL):
             spans += block.splitlines()
         spans += re.findall(r"`([^`]+)`", re.sub(r"```.+?```", "", text, flags=re.DOTALL))
-    found = [re.search(r"python\s+(-m\s+[\w.]+|[\w.]+\.py)\b([^&#]*)", span) for span in spans]
-    return {
-        (re.sub(r"^-m\s+|\.py$", "", each[1]), frozenset(re.findall(r"(?<!\S)--[\w-]+", each[2])))
-        for each in found
-        if each
-    }
+    flags_of = {}
+    for span in spans:
+        for script, module, rest in re.findall(r"python\s+(?:([\w.]+)\.py|-m\s+([\w.]+))\b([^&#]*)", span):
+            flags_of.setdefault(script or module, set()).update(re.findall(r"(?<!\S)--[\w-]+", rest))
+    return flags_of
 
 
 def test_commands_name_scripts_and_flags_that_exist(capsys):
-    flags_of = {}
-    for module, flags in commands():
-        flags_of[module] = flags_of.get(module, set()) | flags
+    flags_of = flags_in_commands()
     assert len(flags_of) >= 20
     flags_of.pop("VAE_filter64_latent8")  # which is to be copied
     flags_of.pop("pytest")
