@@ -3,8 +3,8 @@
     python -m maintenance.keep runs/CAE_filter128_latent512 runs/RNN_mnist_patches/masked
 
 Writes `models/<run>/`, or `models/<run>/<part>/` for a part, over what is there: the networks without discriminator,
-their weights rounded to 6 significant bits and the files compressed, to three tenths, to be loaded by plain Keras;
-results.json; directions.csv, if there is one; and settings.json, without the paths and the machine that the run had.
+their weights rounded and the files compressed, to a quarter, to be loaded by plain Keras; results.json;
+directions.csv, if there is one; and settings.json, without the paths and the machine that the run had.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -24,14 +24,21 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 KEPT_SETTINGS = ("script", "data", "fingerprint", "backend", "constants", "versions")
 KEPT_ARGUMENTS = ("epochs", "batch_size", "limit", "seed")
 KEPT_TABLES = ("results.json", "directions.csv")
-SIGNIFICANT_BITS = 6  # of each weight; the distance of generated faces from photographs changes by less than 0.1
+STEPS = 32  # to a standard deviation of weights; the distance of faces from photographs changes by less than 0.1
 NOT_KEPT = {"discriminator", "velocity"}  # for training alone; the prior of a flow holds its velocity
 
 
 def rounded(weight):
-    """Return an array rounded to SIGNIFICANT_BITS."""
-    fraction, exponent = np.frexp(weight)
-    return np.ldexp(np.round(np.ldexp(fraction, SIGNIFICANT_BITS)), exponent - SIGNIFICANT_BITS)
+    """Return the weights of a layer, an array of any shape, rounded to multiples of a power of two, which compress well.
+
+    It is the largest one of which at least STEPS fit into their standard deviation. Vectors (biases, the means of a
+    batch normalization) are returned as they are: they are few, and some lie far from 0.
+    """
+    spread = weight.std() if weight.ndim > 1 else 0
+    if not spread:
+        return weight
+    step = np.exp2(np.floor(np.log2(spread / STEPS)))
+    return step * np.round(weight / step)
 
 
 def save_small(model, path):
