@@ -29,7 +29,7 @@ NOT_KEPT = {"discriminator", "velocity"}  # for training alone; the prior of a f
 
 
 def rounded(weight):
-    """Return the weights of a layer, an array of any shape, rounded to multiples of a power of two, which compress well.
+    """Return the weights of a layer, an array of any shape, rounded to multiples of a power of two, which compress.
 
     It is the largest one of which at least STEPS fit into their standard deviation. Vectors (biases, the means of a
     batch normalization) are returned as they are: they are few, and some lie far from 0.

@@ -29,7 +29,7 @@ def test_a_finished_run_is_kept_without_discriminator_and_paths(trained, tmp_pat
 def test_weights_are_rounded_to_a_power_of_two_below_a_part_of_their_deviation():
     weight = np.array([[3.0, -3.0], [2.97, -3.02]], np.float32)  # deviation 2.998, a 32nd of it 0.0937
     np.testing.assert_array_equal(keep.rounded(weight), [[3, -3], [3, -3]])
-    np.testing.assert_array_equal(keep.rounded(weight + [[0, 0], [0.07, 0]]), [[3, -3], [3 + 1 / 16, -3]])
+    np.testing.assert_array_equal(keep.rounded(np.add(weight, [[0, 0], [0.07, 0]])), [[3, -3], [3 + 1 / 16, -3]])
     np.testing.assert_array_equal(keep.rounded(weight[1]), weight[1])
     np.testing.assert_array_equal(keep.rounded(np.full((2, 2), 0.3)), np.full((2, 2), 0.3))
 
