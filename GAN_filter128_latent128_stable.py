@@ -13,7 +13,8 @@ convolution fewer in the discriminator, batch normalisation in the generator (Ra
 Representation Learning with DCGANs", 2016); *penalty*, of the gradient on real and generated pictures (Mescheder et
 al., "Which Training Methods for GANs do actually Converge?", 2018); *relativistic*, a photograph needs only to look
 more real than a generated one (Huang et al., "The GAN is dead; long live the GAN!", 2024); *spectral* normalisation
-(Miyato et al. 2018). `--decay 50` lets the learning rate fall to 0 in 50 epochs.
+(Miyato et al. 2018); *deviation*, the discriminator is told how much the pictures of a batch differ (Karras et al.
+2018). `--decay 50` lets the learning rate fall to 0 in 50 epochs.
 
 Writes `runs/GAN_filter128_latent128_stable/`: settings.json, history.csv, curves.png, samples/ (of the same noise, from
 before training on), samples.gif, interpolation.png, results.json, generator.keras, discriminator.keras, checkpoint/.
@@ -43,7 +44,7 @@ SLOPE = 0.2  # of leaky units below 0
 MOMENTUM = 0.9  # of batch normalisation
 REMEDIES = ("small", "averaged", "flips", "moved")  # of a bare command
 CHANGES = ("moved", "colours")  # the ones that change what the discriminator sees
-OTHERS = ("colours", "pyramid", "penalty", "relativistic", "spectral")
+OTHERS = ("colours", "pyramid", "penalty", "relativistic", "spectral", "deviation")
 EPOCHS = 50
 BATCH_SIZE = 64
 SMALLER = 4  # times: how much smaller the batches of *small* are than --batch-size, rounded down
@@ -116,11 +117,27 @@ def build_pyramid_discriminator():
     return keras.Model(inputs=pictures, outputs=logits, name="discriminator")
 
 
+def told_deviation(discriminator):
+    """Return a new discriminator whose last three layers are also given how much the pictures of the batch differ.
+
+    One more channel of their map holds the standard deviation over the batch, averaged over channels and places
+    (Karras et al. 2018, section 3), so that a generator whose pictures are too much alike is found out.
+    """
+    *first, before_last, flatten, head = discriminator.layers
+    features = ops.cast(first[-1].output, "float32")
+    deviation = ops.mean(ops.sqrt(ops.var(features, axis=0) + keras.config.epsilon()))
+    x = ops.concatenate([features, deviation * ops.ones_like(features[..., :1])], axis=-1)
+    for layer in (before_last, flatten, head):
+        x = layer.from_config(layer.get_config())(x)  # a new layer, as the channel makes its kernel larger
+    return keras.Model(discriminator.inputs, x, name=discriminator.name)
+
+
 def build_networks(remedies):
     """Return generator and discriminator of a run with these remedies."""
-    if "pyramid" in remedies:
-        return build_pyramid_generator(), build_pyramid_discriminator()
-    return build_generator(), build_discriminator()
+    pyramid = "pyramid" in remedies
+    generator = build_pyramid_generator() if pyramid else build_generator()
+    discriminator = build_pyramid_discriminator() if pyramid else build_discriminator()
+    return generator, told_deviation(discriminator) if "deviation" in remedies else discriminator
 
 
 def scale(images):

@@ -83,6 +83,7 @@ def test_relativistic_losses_are_of_differences(tiny):
         ("moved", "penalty", "relativistic"),
         ("moved", "spectral"),
         ("moved", "pyramid"),
+        ("moved", "deviation"),
     ],
 )
 def test_each_network_learns_by_its_own_loss_alone(tiny, monkeypatch, remedies):
@@ -131,6 +132,22 @@ def test_the_penalty_is_of_real_and_of_generated_pictures(tiny, monkeypatch):
     for pictures, wanted in zip(seen, (script.scale(FACES), fake), strict=True):
         np.testing.assert_array_equal(pictures, np.asarray(wanted))
     assert loss == pytest.approx(logged(gan)["d_loss"] + logged(gan)["g_loss"] + script.PENALTY, rel=1e-5)
+
+
+@pytest.mark.parametrize("networks", [(), ("pyramid",)])
+def test_the_discriminator_is_told_how_much_the_pictures_of_a_batch_differ(tiny, monkeypatch, networks):
+    tiny("GAN_filter128_latent128_stable")
+    monkeypatch.setattr(script, "PRECISION", "float32")
+    untold = script.build_networks(networks)[1]
+    told = script.build_networks((*networks, "deviation"))[1]
+    joined = told.get_layer(untold.layers[-3].name).input
+    pictures = script.scale(FACES)
+    features, wanted = keras.Model(told.inputs, [told.get_layer(untold.layers[-4].name).output, joined])(pictures)
+    channel = np.asarray(wanted)[..., -1]
+    np.testing.assert_allclose(channel, np.asarray(features).std(axis=0).mean(), rtol=1e-2)
+    np.testing.assert_array_equal(np.asarray(wanted)[..., :-1], np.asarray(features))
+    copies = np.repeat(np.asarray(pictures)[:1], 8, axis=0)
+    assert np.asarray(keras.Model(told.inputs, joined)(copies))[..., -1].max() < 1e-3 < channel.min()
 
 
 def test_averaged_weights_are_shown_where_there_are_some(tiny):
