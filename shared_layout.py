@@ -101,6 +101,10 @@ class Layout:
         """Return the line for what went wrong."""
         return self.gr.HTML("", elem_classes="line", padding=False)
 
+    def empty_with(self, chooser, components):
+        """Empty components when another model is chosen, since what they hold is the last one's."""
+        chooser.input(lambda: dict.fromkeys(components), None, components, api_visibility="private")
+
     def chooser(self, *kinds, several=None):
         """Return the list of models of some kinds; some of them are chosen, or one unless `several`."""
         labels = self.handlers.labels(*kinds)

@@ -70,19 +70,20 @@ class Page(Layout):
         part = self.moved(kind, tab, show, layout)
         with gr.Accordion("Two pictures and the path between them", open=False):
             with gr.Row():
-                kept = []
+                kept, seen = [], []
                 for label in ("first", "second"):
                     with gr.Column(min_width=140, scale=1):
                         state, small = gr.State(None), self.picture(label, height=200)
                         button = gr.Button(f"Keep as the {label}")
                         kept.append(state)
+                        seen.append(small)
                     self.on(button.click, keep, part.inputs, [state, small], part.line)
                 with gr.Column(min_width=140, scale=1):
                     between = self.picture("between them", height=200)
                     share = gr.Slider(0, 1, 0.5, step=0.01, label="share of the way")
             with gr.Row():
                 button = gr.Button("Show the path")
-            path = self.picture("path")
+            path = self.picture("path", elem_id=f"path_{kind.split()[0]}")
             inputs = [part.model, *kept]
             self.on(button.click, lambda *values: (handlers.path(kind, *values),), inputs, [path], part.line)
             self.on(
@@ -93,6 +94,7 @@ class Page(Layout):
                 part.line,
                 quick=True,
             )
+            self.empty_with(part.model, [*kept, *seen, between, path])
         own(kind, part, show)
         return part
 
@@ -106,7 +108,7 @@ class Page(Layout):
 
         outputs = [part.code, *part.sliders, *part.shown, pair]
         self.on(button.click, taken, [part.model, given], outputs, part.line, name=name, file=file)
-        part.model.input(lambda: None, None, pair, api_visibility="private")  # it is another model's then
+        self.empty_with(part.model, [pair])
 
     def photograph(self, kind, part, show):
         """Lay out where a photograph is taken in."""

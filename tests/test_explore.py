@@ -503,9 +503,16 @@ def test_a_digit_drawn_with_the_mouse_is_read_in_the_browser(page):
     page.get_by_role("button", name="Take the digit").click()
     pair = page.locator("#own_pair_digit img[src*='file=']")
     pair.wait_for()
+    page.get_by_role("button", name="Two pictures and the path between them").click()
+    for label in ("first", "second"):
+        page.get_by_role("button", name=f"Keep as the {label}").click()
+    page.get_by_role("button", name="Show the path").click()
+    path = page.locator("#path_digit img[src*='file=']")
+    path.wait_for()
     page.get_by_role("combobox", name="model").click()
     page.get_by_role("option", name="models/VAE_mnist_traversal/two").click()
-    pair.wait_for(state="detached")  # another model made it
+    for picture in (pair, path):
+        picture.wait_for(state="detached")  # another model made it
 
 
 def test_drums_play_and_are_clicked_in_the_browser(page):
