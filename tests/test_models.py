@@ -79,6 +79,7 @@ NUMBERS = {  # folder: metric, how it is found from the weights alone, how far i
     "GAN_filter128_latent128_stable": ("sharpness_samples", sharpness_of("generator", -1, 32), 0.05),
     "GAN_filter128_latent256_cats": ("sharpness_samples", sharpness_of("generator", -1, 32), 0.05),
     "VAEGAN_filter128_latent128": ("sharpness_samples", sharpness_of("generator", -1, 385), 0.05),
+    "VAE_filter64_latent32": ("sharpness_samples", sharpness_of("decoder", 0, 100), 0.05),
     "VAE_filter64_latent128": ("sharpness_samples", sharpness_of("decoder", 0, 100), 0.05),
     "VAE_filter64_latent128_cats": ("sharpness_samples", sharpness_of("decoder", 0, 100), 0.05),
     "CAE_filter128_latent512": ("dimensions_used", rank_of_prior, 0.1),
