@@ -4,17 +4,17 @@
     python GAN_filter128_latent128_stable.py --remedies small --epochs 12 --out runs/small    # one of them alone
 
 With no remedy (`--remedies` alone) it is GAN_filter128_latent128 without the 5% of the photographs that are held out. A
-bare command takes four: *small* batches, of a quarter of `--batch-size`, so four times the steps; *averaged*, samples
+bare command takes five: *small* batches, of a quarter of `--batch-size`, so four times the steps; *averaged*, samples
 from a running mean of the generator's weights (Karras et al., "Progressive Growing of GANs", 2018); *flips* of the
 photographs; *moved*, the discriminator sees some pictures moved (Zhao et al., "Differentiable Augmentation for
-Data-Efficient GAN Training", 2020). Others can be added: *colours*, it sees them changed in colour, too; *pyramid*,
-other networks that cost no more a picture: more channels the smaller the map, 4x4 kernels, leaky units and one
-convolution fewer in the discriminator, batch normalisation in the generator (Radford et al., "Unsupervised
-Representation Learning with DCGANs", 2016); *penalty*, of the gradient on real and generated pictures (Mescheder et
-al., "Which Training Methods for GANs do actually Converge?", 2018); *relativistic*, a photograph needs only to look
-more real than a generated one (Huang et al., "The GAN is dead; long live the GAN!", 2024); *spectral* normalisation
-(Miyato et al. 2018); *deviation*, the discriminator is told how much the pictures of a batch differ (Karras et al.
-2018). `--decay 50` lets the learning rate fall to 0 in 50 epochs.
+Data-Efficient GAN Training", 2020); *deviation*, it is told how much the pictures of a batch differ (Karras et al.).
+Others can be added: *colours*, it sees pictures changed in colour, too; *pyramid*, other networks that cost no more a
+picture: more channels the smaller the map, 4x4 kernels, leaky units and one convolution fewer in the discriminator,
+batch normalisation in the generator (Radford et al., "Unsupervised Representation Learning with DCGANs", 2016);
+*penalty*, of the gradient on real and generated pictures (Mescheder et al., "Which Training Methods for GANs do
+actually Converge?", 2018); *relativistic*, a photograph needs only to look more real than a generated one (Huang et
+al., "The GAN is dead; long live the GAN!", 2024); *spectral* normalisation (Miyato et al. 2018). `--decay 50` lets the
+learning rate fall to 0 in 50 epochs.
 
 Writes `runs/GAN_filter128_latent128_stable/`: settings.json, history.csv, curves.png, samples/ (of the same noise, from
 before training on), samples.gif, interpolation.png, results.json, generator.keras, discriminator.keras, checkpoint/.
@@ -42,9 +42,9 @@ GENERATOR_FILTERS = (256, 256, 128, 64, 32)  # of *pyramid*: of the maps of 4x4,
 DISCRIMINATOR_FILTERS = (48, 96, 192, 384)  # the same, of the maps of 32x32, ..., 4x4
 SLOPE = 0.2  # of leaky units below 0
 MOMENTUM = 0.9  # of batch normalisation
-REMEDIES = ("small", "averaged", "flips", "moved")  # of a bare command
+REMEDIES = ("small", "averaged", "flips", "moved", "deviation")  # of a bare command
 CHANGES = ("moved", "colours")  # the ones that change what the discriminator sees
-OTHERS = ("colours", "pyramid", "penalty", "relativistic", "spectral", "deviation")
+OTHERS = ("colours", "pyramid", "penalty", "relativistic", "spectral")
 EPOCHS = 50
 BATCH_SIZE = 64
 SMALLER = 4  # times: how much smaller the batches of *small* are than --batch-size, rounded down
@@ -65,7 +65,7 @@ TINY = {  # for the tests
     "GENERATOR_FILTERS": (16, 8, 8, 8, 8),
     "DISCRIMINATOR_FILTERS": (8, 8, 8, 16),
     "LIMIT": 10,
-    "BATCH_SIZE": 4,
+    "BATCH_SIZE": 8,
     "EPOCHS": 1,
 }
 
@@ -118,17 +118,21 @@ def build_pyramid_discriminator():
 
 
 def told_deviation(discriminator):
-    """Return a new discriminator whose last three layers are also given how much the pictures of the batch differ.
+    """Return a discriminator with one more channel before its last three layers: how much the batch's pictures differ.
 
-    One more channel of their map holds the standard deviation over the batch, averaged over channels and places
-    (Karras et al. 2018, section 3), so that a generator whose pictures are too much alike is found out.
+    The channel holds the standard deviation over the batch, averaged over channels and places (Karras et al. 2018,
+    section 3), so that a generator whose pictures are too much alike is found out. A picture's logit depends on the
+    other pictures of its batch, then.
+
+    Args:
+        discriminator: as from `build_discriminator` or `build_pyramid_discriminator`, whose other layers it shares.
     """
     *first, before_last, flatten, head = discriminator.layers
-    features = ops.cast(first[-1].output, "float32")
+    features = ops.cast(first[-1].output, "float32")  # bfloat16 would lose small differences
     deviation = ops.mean(ops.sqrt(ops.var(features, axis=0) + keras.config.epsilon()))
     x = ops.concatenate([features, deviation * ops.ones_like(features[..., :1])], axis=-1)
     for layer in (before_last, flatten, head):
-        x = layer.from_config(layer.get_config())(x)  # a new layer, as the channel makes its kernel larger
+        x = layer.from_config(layer.get_config())(x)  # a new one: a built kernel has no place for the channel
     return keras.Model(discriminator.inputs, x, name=discriminator.name)
 
 
@@ -341,7 +345,7 @@ def main(argv=None):
     train_rows, held_out_rows = shared_data.split_held_out(len(images), HELD_OUT, args.seed)
     batch_size = args.batch_size // SMALLER if "small" in remedies else args.batch_size
     train = shared_training.Batches((images,), train_rows, batch_size, flipped if "flips" in remedies else None)
-    held_out = shared_training.Batches((images,), held_out_rows, args.batch_size)
+    held_out = shared_training.Batches((images,), held_out_rows, batch_size)  # of that size for *deviation*
     run = shared_run.Run(globals(), args, source, [images])
 
     keras.utils.set_random_seed(args.seed)

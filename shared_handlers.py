@@ -96,7 +96,7 @@ class Handlers:
         """
         if start is None or end is None:
             raise InputError(NOTHING_KEPT)
-        if not start[0] == end[0] == label:
+        if not start[0] == end[0] == label:  # kept while another model was being chosen
             raise InputError(f"The pictures that are kept are another model's. {NOTHING_KEPT}")
         model, start, end = self.open(kind, label), start[1], end[1]
         if share is None:

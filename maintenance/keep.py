@@ -3,7 +3,7 @@
     python -m maintenance.keep runs/CAE_filter128_latent512 runs/RNN_mnist_patches/masked
 
 Writes `models/<run>/`, or `models/<run>/<part>/` for a part, over what is there: the networks without discriminator,
-their weights rounded and the files compressed, to a quarter, to be loaded by plain Keras; results.json;
+kernels rounded and files compressed, to a quarter of their size, to be loaded by plain Keras; results.json;
 directions.csv, if there is one; and settings.json, without the paths and the machine that the run had.
 """
 
@@ -22,17 +22,17 @@ from shared_settings import run_of
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 KEPT_SETTINGS = ("script", "data", "fingerprint", "backend", "constants", "versions")
-KEPT_ARGUMENTS = ("epochs", "batch_size", "limit", "seed")
+KEPT_ARGUMENTS = ("epochs", "batch_size", "limit", "seed", "remedies")
 KEPT_TABLES = ("results.json", "directions.csv")
-STEPS = 32  # to a standard deviation of weights; the distance of faces from photographs changes by less than 0.1
+STEPS = 32  # to a standard deviation; the distance of the three GANs' faces from photographs changes by at most 0.05
 NOT_KEPT = {"discriminator", "velocity"}  # for training alone; the prior of a flow holds its velocity
 
 
 def rounded(weight):
-    """Return the weights of a layer, an array of any shape, rounded to multiples of a power of two, which compress.
+    """Return an array of a layer's weights, rounded to multiples of a power of two, which compress well.
 
     It is the largest one of which at least STEPS fit into their standard deviation. Vectors (biases, the means of a
-    batch normalization) are returned as they are: they are few, and some lie far from 0.
+    batch normalisation) are returned as they are: they are few, and some lie far from 0.
     """
     spread = weight.std() if weight.ndim > 1 else 0
     if not spread:

@@ -513,6 +513,8 @@ def test_a_digit_drawn_with_the_mouse_is_read_in_the_browser(page):
     page.get_by_role("option", name="models/VAE_mnist_traversal/two").click()
     for picture in (pair, path):
         picture.wait_for(state="detached")  # another model made it
+    page.get_by_role("button", name="Show the path").click()
+    page.get_by_text("Keep two pictures first.", exact=True).wait_for()
 
 
 def test_drums_play_and_are_clicked_in_the_browser(page):
