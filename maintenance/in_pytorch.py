@@ -1,7 +1,7 @@
 """The scripts' models and training steps in plain PyTorch, channels last, float32: what the benchmark compares with.
 
 They have the layers, widths and strides of the scripts' models, so that a step does the same work; they are not meant
-to be trained.
+to be trained. They run on a GPU where PyTorch finds one.
 """
 
 from itertools import pairwise
@@ -9,6 +9,15 @@ from itertools import pairwise
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812, the name by which PyTorch's users know it
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+torch.set_default_device(DEVICE)
+
+
+def wait():
+    """Wait for the GPU, which works on while Python goes on."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 def conv_net(filters, outputs):
@@ -40,7 +49,7 @@ def deconv_net(filters, latent_dim, activation):
 
 def to_pictures(images, divisor, shift):
     """Return uint8 (batch, height, width, 3) as float (batch, 3, height, width), channels last in memory."""
-    pictures = torch.from_numpy(images).permute(0, 3, 1, 2).float() / divisor - shift
+    pictures = torch.from_numpy(images).to(DEVICE).permute(0, 3, 1, 2).float() / divisor - shift
     return pictures.contiguous(memory_format=torch.channels_last)
 
 
@@ -59,6 +68,7 @@ def vae_epoch(images, batch_size, filters, latent_dim):
             optimizer.zero_grad()
             (reconstruction + 8 * kl).backward()
             optimizer.step()
+        wait()
 
     return train
 
@@ -81,6 +91,7 @@ def gan_epoch(images, batch_size, filters, latent_dim):
             optimizers[1].zero_grad()
             F.binary_cross_entropy_with_logits(discriminator(fake), ones).backward()
             optimizers[1].step()
+        wait()
 
     return train
 
@@ -132,13 +143,14 @@ class ConvLSTM(nn.Module):
 def epoch(model, x, y, batch_size, loss):
     """Return a function that trains the model on all batches of (x, y) once."""
     optimizer = torch.optim.Adam(model.parameters())
-    batches = list(zip(torch.from_numpy(x).split(batch_size), torch.from_numpy(y).split(batch_size), strict=True))
+    batches = list(zip(*(torch.from_numpy(array).to(DEVICE).split(batch_size) for array in (x, y)), strict=True))
 
     def train():
         for inputs, targets in batches:
             optimizer.zero_grad()
             loss(model(inputs), targets).backward()
             optimizer.step()
+        wait()
 
     return train
 

@@ -9,7 +9,7 @@ What stands in one row is measured in one run, in turn, so that a machine that s
 are medians over the rounds, with the fastest behind them, and everything is compiled before. Last in the brackets is
 the share of the float32 matrix peak that the median amounts to: the multiplications and additions that the layers need,
 by that time, by the rate of a large matrix product, measured just before. PyTorch is left out where it is not
-installed.
+installed. On a GPU, whose steps are short, more of them are timed at once, and no share is given.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -46,6 +46,8 @@ except ModuleNotFoundError:
 MATRIX = 3_000  # rows and columns of the matrices whose product gives the peak
 CELEBA_SHAPE = (218, 178, 3)
 PICTURES = 500  # in the folder that is converted
+ON_GPU = any(device.startswith("gpu") for device in keras.distribution.list_devices())
+LONGER = 10 if ON_GPU else 1  # times as many steps of convolutions
 
 
 class Contest:
@@ -289,12 +291,12 @@ def conversion_contest():
 
 
 CONTESTS = {
-    "vae": lambda: vae_contest(64, 8, vae_script.PRECISION, steps=24),
-    "vae128": lambda: vae_contest(128, 64, fast_precision(), steps=3),
-    "gan": lambda: gan_contest(steps=3),
+    "vae": lambda: vae_contest(64, 8, vae_script.PRECISION, steps=24 * LONGER),
+    "vae128": lambda: vae_contest(128, 64, fast_precision(), steps=3 * LONGER),
+    "gan": lambda: gan_contest(steps=3 * LONGER),
     "text": text_contest,
     "flatten": lambda: image_contest("flatten", steps=25),
-    "convolution": lambda: image_contest("convolution", steps=2),
+    "convolution": lambda: image_contest("convolution", steps=2 * LONGER),
     "text2image": text2image_contest,
     "generator": generator_contest,
     "conversion": conversion_contest,
@@ -330,12 +332,12 @@ def numbers_of(contest, rounds):
 
     `share_...` is of the matrix peak; `times...`, how many times as fast as the fastest of the others ours is.
     """
-    peak, times = matrix_peak(), measure(contest, rounds)
+    peak, times = None if ON_GPU else matrix_peak(), measure(contest, rounds)
     numbers = {}
     for name, pair in times.items():
         for suffix, milliseconds in zip(("", "_fastest"), pair, strict=True):
             numbers[f"ms_{name}{suffix}"] = milliseconds
-        if operations := contest.operations[name]:
+        if peak and (operations := contest.operations[name]):
             numbers[f"share_{name}"] = operations / (pair[0] / 1000) / peak
     for suffix in ("", "_fastest"):
         others = [numbers[f"ms_{name}{suffix}"] for name in times if name != "ours"]
@@ -383,7 +385,7 @@ def main(argv=None):
             tables.put(
                 numbers,
                 script="maintenance/speed",
-                setting=contest.name,
+                setting="on a GPU: " * ON_GPU + contest.name,
                 data="drawn",
                 epochs=0,
                 seed=0,
