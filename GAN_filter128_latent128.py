@@ -11,7 +11,7 @@ Writes `runs/GAN_filter128_latent128/`: settings.json, history.csv, curves.png, 
 training and after each epoch), samples.gif, interpolation.png, results.json, generator.keras, discriminator.keras,
 checkpoint/.
 Departs from the report: one step trains both networks on one real and one generated batch; the interpolation follows
-the sphere; convolutions in bfloat16 on processors that have it; centre crop instead of squash.
+the sphere; convolutions in bfloat16 on processors that are faster with it; centre crop instead of squash.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first

@@ -24,13 +24,15 @@ def fast_steps(steps_per_execution):
 
 
 def fast_precision():
-    """Return "mixed_bfloat16" if the processor has bf16 units, which make it faster, else "float32".
+    """Return "mixed_bfloat16" if the processor multiplies bf16 numbers faster than float32 ones, else "float32".
 
-    It asks the processor alone: for GPUs, and for machines that are not alike, set the precision by hand.
+    AMD's do from AVX-512's instructions for bf16 on, Intel's with matrix units (AMX) alone: RESULTS.md, "How fast". It
+    asks the processor alone: for GPUs, and for machines that are not alike, set the precision by hand.
     """
     cpuinfo = Path("/proc/cpuinfo")  # Linux only; elsewhere nothing tells without a package of its own
-    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
-    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    faster = "amx_bf16" in text or ("avx512_bf16" in text and "AuthenticAMD" in text)
+    return "mixed_bfloat16" if faster else "float32"
 
 
 def require_precision(policy):

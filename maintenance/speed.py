@@ -1,6 +1,6 @@
-"""Time of a training step of every model beside plain Keras and plain PyTorch; prints Markdown tables.
+"""Time of a training step of most models beside plain Keras and plain PyTorch; prints Markdown tables.
 
-    python -m maintenance.speed                   # all, some ten minutes on two cores
+    python -m maintenance.speed                   # all, some twenty minutes on two cores
     python -m maintenance.speed gan text          # only these; --help lists the names
     python -m maintenance.speed --rounds 3        # fewer repetitions
     python -m maintenance.speed --keep "two cores of an AMD EPYC"    # put the numbers into assets/results.csv as well
@@ -8,8 +8,9 @@
 What stands in one row is measured in one run, in turn, so that a machine that slows down slows all of it; the numbers
 are medians over the rounds, with the fastest behind them, and everything is compiled before. Last in the brackets is
 the share of the float32 matrix peak that the median amounts to: the multiplications and additions that the layers need,
-by that time, by the rate of a large matrix product, measured just before. PyTorch is left out where it is not
-installed. On a GPU, whose steps are short, more of them are timed at once, and no share is given.
+by that time, by the rate of a large matrix product, measured just before. The scripts' batches are made while they
+train, those of the others before. PyTorch is left out where it is not installed. On a GPU, with JAX, more steps are
+timed at once, and no share is given.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -28,15 +29,20 @@ import numpy as np
 from keras import layers
 
 import A2_RNNs_text2image as text2image_script
+import CGAN_mnist as cgan_script
 import GAN_filter128_latent256 as gan_script
+import HVAE_drums as drums_script
+import RNN_mnist_patches as patches_script
 import shared_blocks
 import shared_data
+import task2_img2txt_glyphs as glyphs_script
 import task2_txt2txtimg2txt as arithmetic_script
 import VAE_filter64_latent32 as vae_script
+import VAE_mnist_traversal as digits_script
 from maintenance import tables
 from shared_command_line import OneLineParser, positive, run_script
 from shared_drawings import draw_digits, draw_faces
-from shared_training import Batches, fast_precision, fast_steps
+from shared_training import Batches, binarised, fast_precision, fast_steps
 
 try:
     from maintenance import in_pytorch
@@ -46,8 +52,10 @@ except ModuleNotFoundError:
 MATRIX = 3_000  # rows and columns of the matrices whose product gives the peak
 CELEBA_SHAPE = (218, 178, 3)
 PICTURES = 500  # in the folder that is converted
-ON_GPU = any(device.startswith("gpu") for device in keras.distribution.list_devices())
-LONGER = 10 if ON_GPU else 1  # times as many steps of convolutions
+ON_GPU = keras.backend.backend() == "jax" and "gpu:0" in keras.distribution.list_devices()
+LONGER = 10 if ON_GPU else 1  # times as many steps, each of which is short there
+if in_pytorch:
+    in_pytorch.DEVICE = "cuda" if ON_GPU else "cpu"
 
 
 class Contest:
@@ -173,29 +181,44 @@ def gan_adam():
     return keras.optimizers.Adam(gan_script.LEARNING_RATE, beta_1=gan_script.BETA_1)
 
 
+def fit_contest(name, ours, plain, batches, torch_step, *networks):
+    """Return the contest of the script's `fit` with plain `fit` on arrays of the same data.
+
+    Args:
+        name: of the row.
+        ours: model, compiled with the script's options.
+        plain: the same in float32, compiled with none.
+        batches: `shared_training.Batches` of the script.
+        torch_step: function (x, y, batch_size), or without the `y` that there is none of, that returns a function that
+            makes an epoch in PyTorch; or None.
+        networks: functional models of which a step makes the multiplications; without, no share is given.
+    """
+    data = batches.all()
+    return Contest(
+        f"{name}, batch {batches.batch_size}",
+        lambda: ours.fit(batches, shuffle=False, verbose=0),
+        ("`fit` on arrays", lambda: plain.fit(*data, batch_size=batches.batch_size, verbose=0)),
+        torch_step and torch_step(*data, batches.batch_size),
+        steps=len(batches),
+        operations=training_operations(batches.batch_size, *networks),
+    )
+
+
 def lstm_contest(name, build, compile_model, options, batches, torch_step):
-    """Return the contest of the script's `fit` with plain `fit` of the same layers, not unrolled, on the same data.
+    """Return the contest of the script's `fit` with plain `fit` of the same layers, not unrolled.
 
     Args:
         name: of the row.
         build: function that returns the model.
         compile_model: function (model, **options) that compiles it.
         options: of the script's own compilation.
-        batches: `shared_training.Batches` of the script.
-        torch_step: function (x, y, batch_size) that returns a function that makes an epoch in PyTorch, or None.
+        batches: as for `fit_contest`.
+        torch_step: as for `fit_contest`.
     """
-    x, y = batches.all()
     ours, plain = build(), rolled(build())
     compile_model(ours, **options)
     compile_model(plain)
-    return Contest(
-        f"{name}, batch {batches.batch_size}",
-        lambda: ours.fit(batches, shuffle=False, verbose=0),
-        ("`fit` on arrays", lambda: plain.fit(x, y, batch_size=batches.batch_size, verbose=0)),
-        torch_step and torch_step(x, y, batches.batch_size),
-        steps=len(batches),
-        operations=training_operations(batches.batch_size, ours),
-    )
+    return fit_contest(name, ours, plain, batches, torch_step, ours)
 
 
 def rolled(model):
@@ -260,6 +283,93 @@ def text2image_contest():
     )
 
 
+def glyphs_contest(steps):
+    """Return the contest of digit images read glyph by glyph, which `ours` turns and moves as it trains."""
+    size = glyphs_script.BATCH_SIZE
+    queries, answers, rows, bank = expressions(steps * size)
+    reader, calculator = glyphs_script.build_reader(), glyphs_script.build_calculator()
+    ours = glyphs_script.build_model(reader, calculator)
+    plain = glyphs_script.build_model(glyphs_script.build_reader(), rolled(calculator))
+    for model in (ours, plain):
+        arithmetic_script.compile_model(model)
+    batches = Batches((queries, answers), rows, size, glyphs_script.queries_in_glyphs(bank, moved=True))
+    networks = [*[reader] * shared_blocks.QUERY_LENGTH, calculator]
+    return fit_contest(
+        "image to text, glyph by glyph", ours, plain, batches, in_pytorch and in_pytorch.glyphs_epoch, *networks
+    )
+
+
+def compiled(model, **options):
+    """Return a model, compiled with Adam, whose rate does not matter here."""
+    model.compile(optimizer=keras.optimizers.Adam(), **options)
+    return model
+
+
+def patches_contest(steps):
+    """Return the contest of digits completed patch by patch, with the masked head."""
+    batches = patches_script.batches_of(
+        draw_digits(steps * patches_script.BATCH_SIZE, seed=0), patches_script.BATCH_SIZE
+    )
+    lstm, head = patches_script.build_lstm(), patches_script.build_head("masked")
+    options = fast_steps(patches_script.STEPS_PER_EXECUTION)
+    return fit_contest(
+        "digits by patches",
+        compiled(patches_script.PatchModel(lstm, head), **options),
+        compiled(patches_script.PatchModel(rolled(lstm), patches_script.build_head("masked"))),
+        batches,
+        in_pytorch and in_pytorch.patches_epoch,
+        lstm,
+        *[head] * patches_script.PATCHES,
+    )
+
+
+def digits_contest(steps):
+    """Return the contest of the VAE of digits."""
+    size = digits_script.BATCH_SIZE
+    digits = draw_digits(steps * size, seed=0)
+
+    def build():
+        encoder = digits_script.build_encoder(digits_script.LATENT_DIM)
+        decoder = digits_script.build_decoder(digits_script.LATENT_DIM)
+        return digits_script.VAE(encoder, decoder, digits_script.BETA, seed=0)
+
+    ours, plain = compiled(build(), **fast_steps(digits_script.STEPS_PER_EXECUTION)), compiled(build())
+    batches = Batches(digits, np.arange(steps * size), size, binarised)
+    torch_step = in_pytorch and in_pytorch.digits_epoch
+    return fit_contest("VAE of digits", ours, plain, batches, torch_step, ours.encoder, ours.decoder)
+
+
+def cgan_contest(steps):
+    """Return the contest of the GAN of digits by label."""
+    digits = draw_digits(steps * cgan_script.BATCH_SIZE, seed=0)
+    batches = Batches(digits, np.arange(len(digits[0])), cgan_script.BATCH_SIZE)
+    precision = cgan_script.PRECISION
+
+    def build(precision):
+        cgan_script.PRECISION = precision
+        networks = cgan_script.build_generator(), cgan_script.build_discriminator()
+        return compiled(cgan_script.CGAN(*networks, labelled=True, seed=0))
+
+    plain, ours = build("float32"), build(precision)
+    name = f"GAN of digits by label, {precision}"
+    return fit_contest(name, ours, plain, batches, in_pytorch and in_pytorch.cgan_epoch)
+
+
+def drums_contest(steps):
+    """Return the contest of the hierarchical VAE of drum bars."""
+    size, styles = drums_script.BATCH_SIZE, 10
+    rng = np.random.default_rng(0)
+    bars = (rng.random((steps * size, drums_script.CELLS)) < 0.1).astype(np.float32)
+    batches = Batches((bars, rng.integers(styles, size=len(bars))), np.arange(len(bars)), size)
+
+    def build():
+        return drums_script.HVAE(drums_script.build_networks(styles), steps, seed=0)
+
+    ours, plain = compiled(build(), **fast_steps(drums_script.STEPS_PER_EXECUTION)), compiled(build())
+    networks = (ours.encoder_high, ours.encoder_low, ours.prior, ours.decoder)
+    return fit_contest("drum bars", ours, plain, batches, in_pytorch and in_pytorch.drums_epoch, *networks)
+
+
 def generator_contest():
     """Return the contest of picking glyphs for all queries."""
     queries, _, _, bank = expressions(20_000)
@@ -295,9 +405,14 @@ CONTESTS = {
     "vae128": lambda: vae_contest(128, 64, fast_precision(), steps=3 * LONGER),
     "gan": lambda: gan_contest(steps=3 * LONGER),
     "text": text_contest,
-    "flatten": lambda: image_contest("flatten", steps=25),
+    "flatten": lambda: image_contest("flatten", steps=25 * LONGER),
     "convolution": lambda: image_contest("convolution", steps=2 * LONGER),
     "text2image": text2image_contest,
+    "glyphs": lambda: glyphs_contest(steps=25 * LONGER),
+    "patches": lambda: patches_contest(steps=40 * LONGER),
+    "digits": lambda: digits_contest(steps=200 * LONGER),
+    "cgan": lambda: cgan_contest(steps=10 * LONGER),
+    "drums": lambda: drums_contest(steps=200 * LONGER),
     "generator": generator_contest,
     "conversion": conversion_contest,
 }
@@ -385,7 +500,7 @@ def main(argv=None):
             tables.put(
                 numbers,
                 script="maintenance/speed",
-                setting="on a GPU: " * ON_GPU + contest.name,
+                setting=f"on a GPU: {contest.name}" if ON_GPU else contest.name,
                 data="drawn",
                 epochs=0,
                 seed=0,

@@ -37,6 +37,23 @@ def test_transforms_follow_from_seed_and_epoch():
     assert len({tuple(values) for values in [*drawn, *fixed]}) == 4
 
 
+@pytest.mark.parametrize(
+    ("processor", "precision"),
+    [
+        ("AuthenticAMD avx512f", "float32"),
+        ("AuthenticAMD avx512_bf16", "mixed_bfloat16"),
+        ("GenuineIntel avx512_bf16", "float32"),
+        ("GenuineIntel avx512_bf16 amx_bf16", "mixed_bfloat16"),
+        (None, "float32"),
+    ],
+)
+def test_convolutions_are_in_bf16_where_that_is_faster(tmp_path, monkeypatch, processor, precision):
+    if processor:
+        (tmp_path / "cpuinfo").write_text(processor)
+    monkeypatch.setattr(shared_training, "Path", lambda _: tmp_path / "cpuinfo")
+    assert shared_training.fast_precision() == precision
+
+
 def test_all_is_every_batch_in_order():
     batches = shared_training.Batches((np.arange(7), -np.arange(7)), np.arange(2, 7), batch_size=2)
     assert [part.tolist() for part in batches.all()] == [[2, 3, 4, 5, 6], [-2, -3, -4, -5, -6]]
