@@ -4,17 +4,17 @@
     python GAN_filter128_latent128_stable.py --remedies small --epochs 12 --out runs/small    # one of them alone
 
 With no remedy (`--remedies` alone) it is GAN_filter128_latent128 without the 5% of the photographs that are held out. A
-bare command takes five: *small* batches, of a quarter of `--batch-size`, so four times the steps; *averaged*, samples
-from a running mean of the generator's weights (Karras et al., "Progressive Growing of GANs", 2018); *flips* of the
+bare command takes three: *small* batches, of a quarter of `--batch-size`, so four times the steps; *averaged*, samples
+from a running mean of the generator's weights (Karras et al., "Progressive Growing of GANs", 2018); *deviation*, the
+discriminator is told how much the pictures of a batch differ (Karras et al.). Others can be added: *flips* of the
 photographs; *moved*, the discriminator sees some pictures moved (Zhao et al., "Differentiable Augmentation for
-Data-Efficient GAN Training", 2020); *deviation*, it is told how much the pictures of a batch differ (Karras et al.).
-Others can be added: *colours*, it sees pictures changed in colour, too; *pyramid*, other networks that cost no more a
-picture: more channels the smaller the map, 4x4 kernels, leaky units and one convolution fewer in the discriminator,
-batch normalisation in the generator (Radford et al., "Unsupervised Representation Learning with DCGANs", 2016);
-*penalty*, of the gradient on real and generated pictures (Mescheder et al., "Which Training Methods for GANs do
-actually Converge?", 2018); *relativistic*, a photograph needs only to look more real than a generated one (Huang et
-al., "The GAN is dead; long live the GAN!", 2024); *spectral* normalisation (Miyato et al. 2018). `--decay 50` lets the
-learning rate fall to 0 in 50 epochs.
+Data-Efficient GAN Training", 2020); *colours*, it sees them changed in colour; *pyramid*, other networks that cost no
+more a picture: more channels the smaller the map, 4x4 kernels, leaky units and one convolution fewer in the
+discriminator, batch normalisation in the generator (Radford et al., "Unsupervised Representation Learning with
+DCGANs", 2016); *penalty*, of the gradient on real and generated pictures (Mescheder et al., "Which Training Methods for
+GANs do actually Converge?", 2018); *relativistic*, a photograph needs only to look more real than a generated one
+(Huang et al., "The GAN is dead; long live the GAN!", 2024); *spectral* normalisation (Miyato et al. 2018). `--decay 50`
+lets the learning rate fall to 0 in 50 epochs.
 
 Writes `runs/GAN_filter128_latent128_stable/`: settings.json, history.csv, curves.png, samples/ (of the same noise, from
 before training on), samples.gif, interpolation.png, results.json, generator.keras, discriminator.keras, checkpoint/.
@@ -42,9 +42,9 @@ GENERATOR_FILTERS = (256, 256, 128, 64, 32)  # of *pyramid*: of the maps of 4x4,
 DISCRIMINATOR_FILTERS = (48, 96, 192, 384)  # the same, of the maps of 32x32, ..., 4x4
 SLOPE = 0.2  # of leaky units below 0
 MOMENTUM = 0.9  # of batch normalisation
-REMEDIES = ("small", "averaged", "flips", "moved", "deviation")  # of a bare command
+REMEDIES = ("small", "averaged", "deviation")  # of a bare command
 CHANGES = ("moved", "colours")  # the ones that change what the discriminator sees
-OTHERS = ("colours", "pyramid", "penalty", "relativistic", "spectral")
+OTHERS = ("flips", "moved", "colours", "pyramid", "penalty", "relativistic", "spectral")
 EPOCHS = 50
 BATCH_SIZE = 64
 SMALLER = 4  # times: how much smaller the batches of *small* are than --batch-size, rounded down

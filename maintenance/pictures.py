@@ -18,7 +18,7 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     task2_txt2txt_identities, task2_img2txt_glyphs, A2_text2image_crisp    those of the scripts' names
     FLOW_filter128_latent512    with --limit 7680 and --beside the runs of GAN_filter128_latent128 and VAEGAN_...
     GAN_filter128_latent128_7680    with --limit 7680
-    GAN_filter128_latent128_stable  with --limit 7680 --epochs 47
+    GAN_filter128_latent128_stable  with --limit 7680 --epochs 36
     VAEGAN_filter128_latent128  with --limit 7680, --attributes, and --beside the run of GAN_filter128_latent128
     CAE_filter128_latent512     of cats, with --beside the runs of VAE_filter64_latent128 and GAN_filter128_latent256
 """
