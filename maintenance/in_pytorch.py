@@ -158,16 +158,23 @@ class ConvLSTM(nn.Module):
         return F.relu(self.dense(state.flatten(1)))
 
 
-def epoch(model, x, y, batch_size, loss):
-    """Return a function that trains the model on all batches of (x, y) once."""
+def epoch(model, arrays, batch_size, loss):
+    """Return a function that trains the model on all batches of arrays (inputs, *targets) once.
+
+    Args:
+        model: the module.
+        arrays: tuple of arrays, as many rows each.
+        batch_size: rows in a batch.
+        loss: function (output, *targets).
+    """
     model = ready(model)
     optimizer = torch.optim.Adam(model.parameters())
-    batches = list(zip(*(torch.from_numpy(array).to(DEVICE).split(batch_size) for array in (x, y)), strict=True))
+    batches = list(zip(*(torch.from_numpy(array).to(DEVICE).split(batch_size) for array in arrays), strict=True))
 
     def train():
-        for inputs, targets in batches:
+        for inputs, *targets in batches:
             optimizer.zero_grad()
-            loss(model(inputs), targets).backward()
+            loss(model(inputs), *targets).backward()
             optimizer.step()
         wait()
 
@@ -181,19 +188,19 @@ def cross_entropy(logits, targets):
 
 def text_epoch(x, y, batch_size):
     """Return a function that trains text to text for one epoch."""
-    return epoch(nn.Sequential(TextEncoder(13, 256), Decoder(256, 13)), x, y, batch_size, cross_entropy)
+    return epoch(nn.Sequential(TextEncoder(13, 256), Decoder(256, 13)), (x, y), batch_size, cross_entropy)
 
 
 def flatten_epoch(x, y, batch_size):
     """Return a function that trains the flatten model for one epoch."""
     model = nn.Sequential(TextEncoder(784, 256), nn.Dropout(0.3), Decoder(256, 13))
-    return epoch(Scaled(model), x, y, batch_size, cross_entropy)
+    return epoch(Scaled(model), (x, y), batch_size, cross_entropy)
 
 
 def convolution_epoch(x, y, batch_size):
     """Return a function that trains the convolution model for one epoch."""
     model = nn.Sequential(ConvLSTM(), nn.Dropout(0.3), Decoder(256, 13))
-    return epoch(Scaled(model), x, y, batch_size, cross_entropy)
+    return epoch(Scaled(model), (x, y), batch_size, cross_entropy)
 
 
 class Scaled(nn.Module):
@@ -211,7 +218,7 @@ class Scaled(nn.Module):
 def text2image_epoch(x, y, batch_size):
     """Return a function that trains text to image, 1/1/512, for one epoch."""
     model = nn.Sequential(TextEncoder(13, 512), Decoder(512, 784), nn.Sigmoid())
-    return epoch(model, x, y, batch_size, lambda drawn, pictures: F.mse_loss(drawn, pictures.flatten(2)))
+    return epoch(model, (x, y), batch_size, lambda drawn, pictures: F.mse_loss(drawn, pictures.flatten(2)))
 
 
 class GlyphReader(nn.Module):
@@ -232,7 +239,7 @@ class GlyphReader(nn.Module):
 
 def glyphs_epoch(x, y, batch_size):
     """Return a function that trains the model that reads glyph by glyph for one epoch."""
-    return epoch(Scaled(GlyphReader()), x, y, batch_size, cross_entropy)
+    return epoch(Scaled(GlyphReader()), (x, y), batch_size, cross_entropy)
 
 
 def dense_net(inputs, units, outputs):
@@ -266,14 +273,14 @@ class DigitsVAE(nn.Module):
         return crossed(self.decoder(z), pixels) + kl(*latent)
 
 
-def loss_of(output, _):
+def itself(loss):
     """Return the loss of a model whose output it is."""
-    return output
+    return loss
 
 
 def digits_epoch(x, batch_size):
     """Return a function that trains the VAE of digits for one epoch."""
-    return epoch(DigitsVAE(), x, x, batch_size, loss_of)
+    return epoch(DigitsVAE(), (x,), batch_size, itself)
 
 
 class Drums(nn.Module):
@@ -295,7 +302,7 @@ class Drums(nn.Module):
 
 def drums_epoch(x, y, batch_size):
     """Return a function that trains the VAE of drum bars for one epoch."""
-    return epoch(Drums(), x, y, batch_size, lambda output, styles: output[0] + 3 * F.cross_entropy(output[1], styles))
+    return epoch(Drums(), (x, y), batch_size, lambda output, styles: output[0] + 3 * F.cross_entropy(output[1], styles))
 
 
 class Patches(nn.Module):
@@ -304,11 +311,8 @@ class Patches(nn.Module):
     def __init__(self):
         super().__init__()
         self.lstm = nn.LSTM(49 + 16, 256, batch_first=True)
-        self.pixels_before, self.known_before, self.of_known = (
-            nn.Linear(49, 128),
-            nn.Linear(256, 128),
-            nn.Linear(256, 49),
-        )
+        self.pixels_before, self.known_before = nn.Linear(49, 128), nn.Linear(256, 128)
+        self.of_known = nn.Linear(256, 49)
         self.of_hidden = nn.Parameter(torch.randn(49, 128) / 128)
 
     def forward(self, patches):
@@ -323,7 +327,7 @@ class Patches(nn.Module):
 
 def patches_epoch(x, batch_size):
     """Return a function that trains the model of patches for one epoch."""
-    return epoch(Patches(), x, x, batch_size, loss_of)
+    return epoch(Patches(), (x,), batch_size, itself)
 
 
 class LabelledGenerator(nn.Module):

@@ -21,7 +21,7 @@ import statistics
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from math import prod
 
 import cv2
@@ -102,14 +102,23 @@ def training_operations(batch_size, *models):
     return 2 * 3 * batch_size * sum(map(multiply_adds, models))
 
 
+@contextmanager
+def changed(script, **constants):
+    """Give a script other constants while a model of it is built."""
+    before = {name: getattr(script, name) for name in constants}
+    vars(script).update(constants)
+    yield
+    vars(script).update(before)
+
+
 def vae_contest(filters, batch_size, precision, steps):
     """Return the contest of a VAE with so many filters."""
     images = draw_faces(steps * batch_size, vae_script.IMAGE_SIZE, seed=0)
     batches = Batches((images,), np.arange(len(images)), batch_size)
 
     def build(precision):
-        vae_script.FILTERS, vae_script.PRECISION = filters, precision
-        vae = vae_script.VAE(vae_script.build_encoder(), vae_script.build_decoder(), vae_script.BETA, seed=0)
+        with changed(vae_script, FILTERS=filters, PRECISION=precision):
+            vae = vae_script.VAE(vae_script.build_encoder(), vae_script.build_decoder(), vae_script.BETA, seed=0)
         vae.compile(optimizer=keras.optimizers.Adam(vae_script.LEARNING_RATE))
         return vae
 
@@ -154,9 +163,8 @@ def two_steps(images, judged):
     The discriminator learns from `judged` real and as many generated pictures in two calls of `train_on_batch`, then
     the generator from a batch through the frozen discriminator.
     """
-    precision, gan_script.PRECISION = gan_script.PRECISION, "float32"
-    generator, discriminator = gan_script.build_generator(), gan_script.build_discriminator()
-    gan_script.PRECISION = precision
+    with changed(gan_script, PRECISION="float32"):
+        generator, discriminator = gan_script.build_generator(), gan_script.build_discriminator()
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     discriminator.compile(optimizer=gan_adam(), loss=loss)
     both = keras.Sequential([generator, discriminator])
@@ -343,15 +351,15 @@ def cgan_contest(steps):
     """Return the contest of the GAN of digits by label."""
     digits = draw_digits(steps * cgan_script.BATCH_SIZE, seed=0)
     batches = Batches(digits, np.arange(len(digits[0])), cgan_script.BATCH_SIZE)
-    precision = cgan_script.PRECISION
 
-    def build(precision):
-        cgan_script.PRECISION = precision
+    def build():
         networks = cgan_script.build_generator(), cgan_script.build_discriminator()
         return compiled(cgan_script.CGAN(*networks, labelled=True, seed=0))
 
-    plain, ours = build("float32"), build(precision)
-    name = f"GAN of digits by label, {precision}"
+    ours = build()
+    with changed(cgan_script, PRECISION="float32"):
+        plain = build()
+    name = f"GAN of digits by label, {cgan_script.PRECISION}"
     return fit_contest(name, ours, plain, batches, in_pytorch and in_pytorch.cgan_epoch)
 
 

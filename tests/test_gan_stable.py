@@ -83,6 +83,7 @@ def test_relativistic_losses_are_of_differences(tiny):
         ("moved", "penalty", "relativistic"),
         ("moved", "spectral"),
         ("moved", "pyramid"),
+        ("moved", "deviation"),
     ],
 )
 def test_each_network_learns_by_its_own_loss_alone(tiny, monkeypatch, remedies):
