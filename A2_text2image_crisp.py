@@ -129,7 +129,7 @@ def build_critic():
 class GlyphGAN(keras.Model):
     """Generator and critic, trained together by `fit` on one sum of losses, each of which reaches its own network.
 
-    `averaged` is the generator with its weights averaged over the last steps, as by `shared_adversarial.move_average`.
+    `average` holds the generator with its weights averaged over the last steps.
 
     It takes {"said": (batch, 13), "character": int (batch,), "hand": (batch, 2), "picture": uint8 (batch, 28, 28)},
     the latter two of real glyphs.
@@ -144,8 +144,7 @@ class GlyphGAN(keras.Model):
         super().__init__(name="glyph_gan")
         self.generator = generator
         self.critic = critic
-        self.averaged = shared_adversarial.averaged_copy(generator)
-        self.steps = self.add_weight((), initializer="zeros", trainable=False, name="steps")
+        self.average = shared_adversarial.Average(generator, AVERAGING)
         self.seed_generator = keras.random.SeedGenerator(seed)
         names = ("d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake", "d_x", "d_g_z")
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
@@ -169,7 +168,7 @@ class GlyphGAN(keras.Model):
         judged = shared_adversarial.held_still(self.critic, [y_pred["pictures"], told[1]], training)
         g_losses = ops.softplus(-judged)
 
-        shared_adversarial.move_average(self.averaged, self.generator, self.steps, AVERAGING)
+        self.average.follow(self.generator)
         values = (d_losses, g_losses, real > 0, fake < 0, ops.sigmoid(real), ops.sigmoid(fake))
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)
@@ -370,7 +369,7 @@ def run_glyphs(run, name, count, answers, said, bank, hands, judge, tokens):
         decay = {"decay_steps": HALVING * len(batches), "decay_rate": 0.5}
         rate = keras.optimizers.schedules.ExponentialDecay(LEARNING_RATE, **decay)
         model.compile(optimizer=keras.optimizers.Adam(rate, beta_1=BETA_1))
-        generator = model.averaged
+        generator = model.average.network
         drawing = Draw(generator, said, args.seed)
         watch = shared_training.GANWatch(lambda: generator(drawing.inputs(32)), low=-1, high=1)
         callbacks = [watch, JudgeEachEpoch(judge, drawing)]

@@ -123,8 +123,8 @@ class Sharpening(keras.Model):
 
     The decoder's is the squared error plus ADVERSARIAL times the cross-entropy of its reconstructions being called real
     (Goodfellow et al., "Generative Adversarial Nets", 2014, in its non-saturating form). It takes codes (batch,
-    LATENT_DIM) and their pictures, float (batch, 64, 64, 3) in [0, 1]. `averaged` is the decoder with its weights
-    averaged over the last steps, as by `shared_adversarial.move_average`.
+    LATENT_DIM) and their pictures, float (batch, 64, 64, 3) in [0, 1]. `average` holds the decoder with its
+    weights averaged over the last steps.
 
     Args:
         decoder: as from `build_decoder`.
@@ -135,15 +135,14 @@ class Sharpening(keras.Model):
         super().__init__(name="sharpening")
         self.decoder = decoder
         self.discriminator = discriminator
-        self.averaged = shared_adversarial.averaged_copy(decoder)
-        self.steps = self.add_weight((), initializer="zeros", trainable=False, name="steps")
+        self.average = shared_adversarial.Average(decoder, AVERAGING["sharpened"])
         names = ("mse", "d_loss", "g_loss", "d_accuracy_real", "d_accuracy_fake")
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.built = True
 
     def call(self, codes, training=None):
         """Return reconstructions (batch, 64, 64, 3) in [0, 1], outside of training by the averaged decoder."""
-        return self.decoder(codes, training=True) if training else self.averaged(codes, training=False)
+        return self.decoder(codes, training=True) if training else self.average.network(codes, training=False)
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         """Return decoder's plus discriminator's loss for pictures `y`, reconstructed as `y_pred`."""
@@ -152,7 +151,7 @@ class Sharpening(keras.Model):
         g_losses = ops.softplus(-shared_adversarial.held_still(self.discriminator, y_pred, training))
         errors = ops.square(y - y_pred)
         if training:
-            shared_adversarial.move_average(self.averaged, self.decoder, self.steps, AVERAGING["sharpened"])
+            self.average.follow(self.decoder)
         values = (errors, d_losses, g_losses, real > 0, fake < 0)
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)
@@ -160,7 +159,7 @@ class Sharpening(keras.Model):
 
 
 class Flow(keras.Model):
-    """The velocity, trained by `fit` on squared error, and `averaged`, the same with its weights averaged.
+    """The velocity, trained by `fit` on squared error, and `average`, which holds it with its weights averaged.
 
     It takes codes on their way (batch, dimensions) with their times (batch, 1), and the velocities (batch, dimensions)
     that they should have.
@@ -172,18 +171,17 @@ class Flow(keras.Model):
     def __init__(self, velocity):
         super().__init__(name="flow")
         self.velocity = velocity
-        self.averaged = shared_adversarial.averaged_copy(velocity)
-        self.steps = self.add_weight((), initializer="zeros", trainable=False, name="steps")
+        self.average = shared_adversarial.Average(velocity, AVERAGING["flow"])
         self.built = True
 
     def call(self, inputs, training=None):
         """Return the velocity of codes at times, outside of training by the averaged network."""
-        return self.velocity(inputs, training=True) if training else self.averaged(inputs, training=False)
+        return self.velocity(inputs, training=True) if training else self.average.network(inputs, training=False)
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the mean squared error of the velocities `y_pred` where they should be `y`."""
         if training:
-            shared_adversarial.move_average(self.averaged, self.velocity, self.steps, AVERAGING["flow"])
+            self.average.follow(self.velocity)
         return ops.mean(ops.square(y - y_pred))
 
 
@@ -335,12 +333,12 @@ def run_sharpened(run, plain, codes, train, held_out):
     model.compile(optimizer=keras.optimizers.Adam(SHARPENED["learning_rate"], beta_1=BETA_1))
 
     def save_samples(name, text):
-        pictures = shared_networks.decode(model.averaged, codes.held_out[:SAMPLES])
+        pictures = shared_networks.decode(model.average.network, codes.held_out[:SAMPLES])
         part.save_grid(name, pictures, f"{text}, held-out pictures reconstructed", columns=8)
 
     epochs = SHARPENED["epochs"]
     history = part.fit(model, batches, epochs=epochs, validation_data=watched, save_samples=save_samples)
-    part.save_model("decoder.keras", model.averaged)
+    part.save_model("decoder.keras", model.average.network)
     part.save_model("discriminator.keras", model.discriminator)
     panels = {
         "mean squared error": ["mse"],
@@ -348,7 +346,7 @@ def run_sharpened(run, plain, codes, train, held_out):
         "discriminator's accuracy": ["d_accuracy_real", "d_accuracy_fake"],
     }
     part.finish(history, panels, epochs)
-    return model.averaged
+    return model.average.network
 
 
 def run_flow(run, codes, decoder):
@@ -374,11 +372,11 @@ def run_flow(run, codes, decoder):
     noise = shared_codes.noise_of(LATENT_DIM, SAMPLES, args.seed)
 
     def save_samples(name, text):
-        pictures = shared_networks.decode(decoder, flow_to_codes(flow.averaged, codes, noise))
+        pictures = shared_networks.decode(decoder, flow_to_codes(flow.average.network, codes, noise))
         run.save_grid(name, pictures, text, columns=8)
 
     history = run.fit(flow, batches, epochs=args.epochs, validation_data=watched, save_samples=save_samples)
-    return flow.averaged, history, loss_gaussian
+    return flow.average.network, history, loss_gaussian
 
 
 def add_other(comparison, model, epochs, networks, seed):

@@ -204,8 +204,7 @@ class StableGAN(keras.Model):
         self.generator = generator
         self.discriminator = discriminator
         self.remedies = remedies
-        self.averaged = shared_adversarial.averaged_copy(generator)
-        self.steps = self.add_weight((), initializer="zeros", trainable=False, name="steps")
+        self.average = shared_adversarial.Average(generator, AVERAGING)
         self.vectors = {  # the last right singular vectors of the discriminator's kernels, by their place
             index: self.add_weight((weight.shape[-1],), trainable=False, name=f"vector_{index}")
             for index, weight in enumerate(discriminator.trainable_variables)
@@ -219,7 +218,7 @@ class StableGAN(keras.Model):
     @property
     def shown(self):
         """The generator whose samples are shown and which is saved."""
-        return self.averaged if "averaged" in self.remedies else self.generator
+        return self.average.network if "averaged" in self.remedies else self.generator
 
     def call(self, images, training=None):
         """Return as many generated pictures (batch, 64, 64, 3) in [-1, 1] as there are real ones."""
@@ -291,7 +290,7 @@ class StableGAN(keras.Model):
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)
         if training and "averaged" in self.remedies:
-            shared_adversarial.move_average(self.averaged, self.generator, self.steps, AVERAGING)
+            self.average.follow(self.generator)
         loss = ops.mean(d_losses) + ops.mean(g_losses)
         if training and "penalty" in self.remedies:
             loss = loss + self.penalty(weights, pictures, (real, fake))

@@ -138,7 +138,7 @@ def divergences(z_mean, z_log_var):
 class VAEGAN(keras.Model):
     """Encoder, generator and discriminator, trained together by `fit` on one sum of losses.
 
-    What a loss must not reach is a constant to it (`stop_gradient`). The averaged encoder and generator, `averaged`,
+    What a loss must not reach is a constant to it (`stop_gradient`). The averaged encoder and generator, `averages`,
     fit each other, as both lag behind alike; held-out pictures are measured with them.
 
     Args:
@@ -152,16 +152,17 @@ class VAEGAN(keras.Model):
         super().__init__(name="vaegan")
         self.trained = [encoder, generator]
         self.discriminator = discriminator
-        self.averaged = [shared_adversarial.averaged_copy(network) for network in self.trained]
-        self.steps = [
-            self.add_weight((), initializer="zeros", trainable=False, name=f"steps_{network.name}")
-            for network in self.trained
-        ]
+        self.averages = [shared_adversarial.Average(network, AVERAGING) for network in self.trained]
         self.seed_generator = keras.random.SeedGenerator(seed)
         names = ("feature_error", "kl", "pixel_mse", "d_loss", "g_loss", "slopes")
         names += ("d_accuracy_real", "d_accuracy_fake", "d_x", "d_g_z")
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.built = True
+
+    @property
+    def averaged(self):
+        """The encoder and the generator with averaged weights."""
+        return [average.network for average in self.averages]
 
     def call(self, images, training=None):
         """Return what encoder and generator make of uint8 pictures (batch, 64, 64, 3) and of as much noise.
@@ -198,8 +199,8 @@ class VAEGAN(keras.Model):
         kl = divergences(y_pred["z_mean"], y_pred["z_log_var"])
 
         if training:
-            for average, network, steps in zip(self.averaged, self.trained, self.steps, strict=True):
-                shared_adversarial.move_average(average, network, steps, AVERAGING)
+            for average, network in zip(self.averages, self.trained, strict=True):
+                average.follow(network)
         squares = ops.square((y_pred["reconstructions"] - pictures) / 2)  # of pixels in [0, 1]
         beliefs = (real["logit"] > 0, fakes[0] < 0, ops.sigmoid(real["logit"]), ops.sigmoid(fakes[0]))
         values = (errors, kl, ops.mean(squares, axis=(1, 2, 3)), d_losses, g_losses, slopes, *beliefs)

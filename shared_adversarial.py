@@ -32,27 +32,33 @@ def squared_slopes(judge, pictures, logits, step, seed):
     return ops.square((judge(moved) - logits) / step)
 
 
-def averaged_copy(network):
-    """Return a copy of a network, which is not trained, to be moved by `move_average`."""
-    copy = keras.models.clone_model(network)
-    copy.set_weights(network.get_weights())
-    copy.trainable = False
-    return copy
-
-
-def move_average(average, network, steps, momentum):
-    """Move an average of a network's weights, moving statistics included, a little towards them; call it in each step.
+class Average(keras.layers.Layer):
+    """A copy of a network whose weights, moving statistics included, are the running mean of the network's.
 
     In the first steps it moves more, as the network began untrained. Karras et al., "Progressive Growing of GANs",
-    2018, appendix A.
+    2018, appendix A. It is not trained; as a part of a model it is saved with that.
 
     Args:
-        average: as from `averaged_copy`.
-        network: the network.
-        steps: non-trainable scalar weight, the steps so far; it is counted up.
-        momentum: share of the average that stays after the first steps.
+        network: the network, which is not kept.
+        momentum: share of the average that stays in a step after the first ones.
+
+    Attributes:
+        network: the copy.
+        steps: how often `follow` was called.
     """
-    stays = ops.minimum(momentum, (1 + steps) / (10 + steps))
-    for mean, weight in zip(average.weights, network.weights, strict=True):
-        mean.assign(stays * mean + (1 - stays) * weight)
-    steps.assign_add(1.0)
+
+    def __init__(self, network, momentum):
+        super().__init__(trainable=False, name=f"average_{network.name}")
+        self.network = keras.models.clone_model(network)
+        self.network.set_weights(network.get_weights())
+        self.network.trainable = False
+        self.momentum = momentum
+        self.steps = self.add_weight((), initializer="zeros", trainable=False, name="steps")
+        self.built = True
+
+    def follow(self, network):
+        """Move the average a little towards the network's weights; call it in each step."""
+        stays = ops.minimum(self.momentum, (1 + self.steps) / (10 + self.steps))
+        for mean, weight in zip(self.network.weights, network.weights, strict=True):
+            mean.assign(stays * mean + (1 - stays) * weight)
+        self.steps.assign_add(1.0)

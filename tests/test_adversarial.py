@@ -54,17 +54,16 @@ def test_slopes_of_a_linear_network_are_its_kernel():
 
 def test_an_average_forgets_the_untrained_network_and_later_moves_less():
     network = linear()
-    average = shared_adversarial.averaged_copy(network)
-    steps = keras.Variable(0.0, trainable=False)
+    average = shared_adversarial.Average(network, momentum=0.99)
     weights = [np.array(weight) for weight in network.weights]
     network.set_weights([weight + 1 for weight in weights])
-    shared_adversarial.move_average(average, network, steps, momentum=0.99)
-    for mean, weight in zip(average.weights, weights, strict=True):
+    average.follow(network)
+    for mean, weight in zip(average.network.weights, weights, strict=True):
         np.testing.assert_allclose(np.asarray(mean) - weight, 0.9, atol=1e-5)
-    assert float(steps) == 1
-    steps.assign(1e6)
+    assert float(average.steps) == 1
+    average.steps.assign(1e6)
     network.set_weights([weight + 11 for weight in weights])
-    shared_adversarial.move_average(average, network, steps, momentum=0.99)
-    for mean, weight in zip(average.weights, weights, strict=True):
+    average.follow(network)
+    for mean, weight in zip(average.network.weights, weights, strict=True):
         np.testing.assert_allclose(np.asarray(mean) - weight, 0.9 + 0.01 * (11 - 0.9), atol=1e-4)
     assert not average.trainable_weights

@@ -117,7 +117,7 @@ def test_two_clusters_are_learned_with_their_mean_and_covariance(monkeypatch):
     flow.fit(batches, epochs=3, verbose=0)
     assert flow.evaluate(batches, verbose=0) < 0.8 * before
     noise = keras.ops.convert_to_tensor(noise_of(4_000, 3, seed=5))
-    found = np.asarray(script.walk(flow.averaged, noise, script.midpoint, 10)[-1])
+    found = np.asarray(script.walk(flow.average.network, noise, script.midpoint, 10)[-1])
     np.testing.assert_allclose(found.mean(axis=0), codes.mean(axis=0), atol=0.1)
     np.testing.assert_allclose(np.cov(found.T), np.cov(codes.T), atol=0.15)
     distances = np.linalg.norm(found[:, None] - centres, axis=2)
@@ -132,7 +132,7 @@ def test_held_out_codes_are_judged_by_the_averaged_velocity(tiny):
     kernel, bias = flow.velocity.get_layer("narrow").get_weights()
     flow.velocity.get_layer("narrow").set_weights([kernel, bias + 1])
     average = np.asarray(flow(inputs))
-    np.testing.assert_allclose(flow(inputs, training=False), flow.averaged(inputs), rtol=1e-5)
+    np.testing.assert_allclose(flow(inputs, training=False), flow.average.network(inputs), rtol=1e-5)
     assert np.abs(np.asarray(flow.velocity(inputs)) - average).max() > 0.9
     flow.compute_loss(inputs, target, average, training=False)
     np.testing.assert_array_equal(flow(inputs), average)

@@ -158,14 +158,14 @@ def test_averaged_weights_are_shown_where_there_are_some(tiny):
     gan = build()
     assert gan.shown is gan.generator
     gan = build("averaged")
-    assert gan.shown is gan.averaged
+    assert gan.shown is gan.average.network
     gan.generator.set_weights([np.array(weight) + 1 for weight in gan.generator.weights])
-    before = [np.array(weight) for weight in gan.averaged.weights]
+    before = [np.array(weight) for weight in gan.average.network.weights]
     gan.compute_loss(FACES, y_pred=gan(FACES), training=False)
-    for old, new in zip(before, gan.averaged.weights, strict=True):
+    for old, new in zip(before, gan.average.network.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(new), old)
     gan.compute_loss(FACES, y_pred=gan(FACES), training=True)
-    for old, new in zip(before, gan.averaged.weights, strict=True):
+    for old, new in zip(before, gan.average.network.weights, strict=True):
         np.testing.assert_allclose(np.asarray(new), old + 0.9, rtol=1e-4)
 
 
@@ -318,7 +318,7 @@ def test_held_out_pictures_change_nothing_and_all_state_is_saved(tiny, remedy):
     tiny("GAN_filter128_latent128_stable")
     gan = build(*script.REMEDIES, remedy)
     saved = {id(variable) for variable in gan.variables}
-    assert {id(each) for each in (gan.steps, *gan.averaged.weights, *gan.vectors.values())} <= saved
+    assert {id(each) for each in (gan.average.steps, *gan.average.network.weights, *gan.vectors.values())} <= saved
     gan.compile(optimizer="adam", run_eagerly=True)
     gan.train_on_batch(FACES)
     kept = [weight for weight in gan.weights if "seed_generator" not in weight.path]

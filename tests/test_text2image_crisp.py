@@ -106,9 +106,9 @@ def test_the_averaged_generator_follows_the_other_and_is_not_trained(tiny):
     model = build(tiny)
     model.generator.set_weights([np.array(weight) + 1 for weight in model.generator.weights])
     model.compute_loss(glyph_batch(), y_pred=model(glyph_batch()))
-    for average, weight in zip(model.averaged.weights, model.generator.weights, strict=True):
+    for average, weight in zip(model.average.network.weights, model.generator.weights, strict=True):
         np.testing.assert_allclose(np.asarray(average), np.asarray(weight) - 0.1, atol=1e-5)
-    assert not any(weight is other for weight in model.trainable_weights for other in model.averaged.weights)
+    assert not any(weight is other for weight in model.trainable_weights for other in model.average.network.weights)
 
 
 def test_answers_are_written_from_the_right_and_come_in_order_of_reading(tiny):

@@ -168,7 +168,7 @@ def test_training_moves_both_averages_and_validation_nothing(small):
         for mean, old, new in zip(values_of(average.weights), *weights, strict=True):
             np.testing.assert_allclose(mean, old + 9 / 11 * (new - old), atol=1e-6)
             assert np.any(new != old)
-    assert [float(steps) for steps in model.steps] == [2, 2]
+    assert [float(average.steps) for average in model.averages] == [2, 2]
     before = values_of(weight for weight in model.weights if "seed_generator" not in weight.path)
     model.test_on_batch(FACES[:8])
     after = values_of(weight for weight in model.weights if "seed_generator" not in weight.path)
