@@ -151,8 +151,8 @@ class Batches(keras.utils.PyDataset):
         return self.transform(*batch, np.random.default_rng([*self.key, index]))
 
     def all(self):
-        """Return all batches of the current order joined: a tuple of arrays."""
-        return tuple(map(np.concatenate, zip(*(self.whole(index) for index in range(len(self))), strict=True)))
+        """Return all batches of the current order joined, as a tuple of what each of them has."""
+        return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *map(self.whole, range(len(self))))
 
     def shuffle(self, seed, epoch):
         """Put the rows in the order that belongs to `epoch`, and transform them as belongs to it."""

@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812, the name by which PyTorch's users know it
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 DEVICE = "cpu"  # or "cuda"; whoever times decides
 
@@ -82,22 +83,47 @@ def vae_epoch(images, batch_size, filters, latent_dim):
     return train
 
 
-def adversarial_step(generator, discriminator, latent_dim):
-    """Return a function (real pictures, *labels) that trains both networks as PyTorch's own DCGAN example does."""
+def average_of(network):
+    """Return a running mean of a network's weights; `update_parameters` moves it."""
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.999))
+
+
+def slopes(discriminator, logits, *inputs):
+    """Return the mean squared slope at pictures whose logits are given, found by a random step."""
+    moved = inputs[0] + 0.1 * torch.randn_like(inputs[0])
+    return ((discriminator(moved, *inputs[1:]) - logits) / 0.1).square().mean()
+
+
+def adversarial_step(generator, discriminator, latent_dim, *, averaged=False, penalty=0.0):
+    """Return a function (real pictures, *labels) that trains both networks as PyTorch's own DCGAN example does.
+
+    Args:
+        generator: module of (noise, *labels).
+        discriminator: module of (pictures, *labels) that gives logits.
+        latent_dim: length of the noise.
+        averaged: whether a running mean of the generator's weights is kept.
+        penalty: weight of the squared slopes at real and generated pictures.
+    """
     generator, discriminator = ready(generator), ready(discriminator)
     optimizers = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (discriminator, generator)]
+    average = average_of(generator) if averaged else None
 
     def step(real, *labels):
         ones, zeros = torch.ones(len(real), 1, device=DEVICE), torch.zeros(len(real), 1, device=DEVICE)
         fake = generator(torch.randn(len(real), latent_dim, device=DEVICE), *labels)
         optimizers[0].zero_grad()
-        real_loss = F.binary_cross_entropy_with_logits(discriminator(real, *labels), ones)
-        fake_loss = F.binary_cross_entropy_with_logits(discriminator(fake.detach(), *labels), zeros)
-        (real_loss + fake_loss).backward()
+        logits = [discriminator(pictures, *labels) for pictures in (real, fake.detach())]
+        loss = sum(map(F.binary_cross_entropy_with_logits, logits, (ones, zeros)))
+        if penalty:
+            pairs = zip(logits, (real, fake.detach()), strict=True)
+            loss = loss + penalty * sum(slopes(discriminator, found, pictures, *labels) for found, pictures in pairs)
+        loss.backward()
         optimizers[0].step()
         optimizers[1].zero_grad()
         F.binary_cross_entropy_with_logits(discriminator(fake, *labels), ones).backward()
         optimizers[1].step()
+        if averaged:
+            average.update_parameters(generator)
 
     return step
 
@@ -105,10 +131,153 @@ def adversarial_step(generator, discriminator, latent_dim):
 def gan_epoch(images, batch_size, filters, latent_dim):
     """Return a function that trains the GAN on all pictures, uint8 (count, 64, 64, 3), once."""
     step = adversarial_step(deconv_net(filters, latent_dim, nn.Tanh()), conv_net(filters, 1), latent_dim)
+    return pictures_epoch(step, images, batch_size)
+
+
+def pictures_epoch(step, images, batch_size):
+    """Return a function that makes a step with each batch of pictures, uint8 (count, 64, 64, 3), in [-1, 1]."""
 
     def train():
         for start in range(0, len(images), batch_size):
             step(to_pictures(images[start : start + batch_size], 127.5, 1))
+        wait()
+
+    return train
+
+
+class ToldDeviation(nn.Module):
+    """The discriminator of 64x64 faces that is told how much a batch differs, and shows one of its maps."""
+
+    def __init__(self, filters):
+        super().__init__()
+        plain = conv_net(filters, 1)
+        self.first, self.second = plain[:6], plain[6:8]
+        self.last = nn.Sequential(nn.Conv2d(filters + 1, filters, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten())
+        self.head = nn.Linear(4 * filters, 1)
+
+    def both(self, pictures):
+        """Return logits (batch, 1) and features (batch, filters, 8, 8)."""
+        features = self.first(pictures)
+        x = self.second(features)
+        deviation = x.var(dim=0, unbiased=False).add(1e-7).sqrt().mean()
+        return self.head(self.last(torch.cat([x, deviation.expand_as(x[:, :1])], dim=1))), features
+
+    def forward(self, pictures):
+        """Return the logits."""
+        return self.both(pictures)[0]
+
+
+def stable_epoch(images, batch_size, filters, latent_dim):
+    """Return a function that trains the stable GAN on all pictures, uint8 (count, 64, 64, 3), once."""
+    networks = deconv_net(filters, latent_dim, nn.Tanh()), ToldDeviation(filters)
+    return pictures_epoch(adversarial_step(*networks, latent_dim, averaged=True), images, batch_size)
+
+
+def vaegan_epoch(images, batch_size, filters, latent_dim):
+    """Return a function that trains the VAE-GAN on all pictures, uint8 (count, 64, 64, 3), once."""
+    encoder, generator = ready(conv_net(filters, 2 * latent_dim)), ready(deconv_net(filters, latent_dim, nn.Tanh()))
+    discriminator, averages = ready(ToldDeviation(filters)), [average_of(encoder), average_of(generator)]
+    optimizers = [
+        torch.optim.Adam([*encoder.parameters(), *generator.parameters()], lr=2e-4, betas=(0.5, 0.999)),
+        torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999)),
+    ]
+
+    def step(real):
+        z, *latent = draw(encoder((real + 1) / 2))
+        reconstructed = generator(z)
+        generated = [generator(codes) for codes in (torch.randn_like(z), z.detach())]
+        optimizers[1].zero_grad()
+        logits, features = discriminator.both(real)
+        fakes = [discriminator(pictures.detach()) for pictures in generated]
+        ((F.softplus(-logits) + sum(map(F.softplus, fakes)) / 2) / 2).mean().backward()
+        discriminator.requires_grad_(False)
+        optimizers[0].zero_grad()
+        adversarial = sum(F.softplus(-discriminator(pictures)).mean() for pictures in generated) / 2
+        wanted = features.detach()
+        errors = ((discriminator.both(reconstructed)[1] - wanted) / wanted.std(dim=(0, 2, 3), keepdim=True)).square()
+        (adversarial + 2 * (errors.mean() + 1e-3 * kl(*latent))).backward()
+        discriminator.requires_grad_(True)
+        for optimizer in optimizers:
+            optimizer.step()
+        for average, network in zip(averages, (encoder, generator), strict=True):
+            average.update_parameters(network)
+
+    return pictures_epoch(step, images, batch_size)
+
+
+def autoencoder_epoch(images, batch_size, filters, latent_dim):
+    """Return a function that trains an autoencoder of faces on all pictures, uint8 (count, 64, 64, 3), once."""
+    model = ready(nn.Sequential(conv_net(filters, latent_dim), deconv_net(filters, latent_dim, nn.Sigmoid())))
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step(pictures):
+        pictures = (pictures + 1) / 2
+        optimizer.zero_grad()
+        F.mse_loss(model(pictures), pictures).backward()
+        optimizer.step()
+
+    return pictures_epoch(step, images, batch_size)
+
+
+def sharpening_epoch(codes, pictures, batch_size):
+    """Return a function that trains the flow's decoder of codes (count, 512) against a discriminator, once."""
+    decoder, discriminator = ready(deconv_net(128, 512, nn.Sigmoid())), ready(conv_net(128, 1))
+    optimizers = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (discriminator, decoder)]
+    average = average_of(decoder)
+    pictures = torch.from_numpy(pictures).to(DEVICE).permute(0, 3, 1, 2)
+    batches = list(zip(torch.from_numpy(codes).to(DEVICE).split(batch_size), pictures.split(batch_size), strict=True))
+
+    def train():
+        for code, real in batches:
+            fake = decoder(code)
+            optimizers[0].zero_grad()
+            (F.softplus(-discriminator(real)) + F.softplus(discriminator(fake.detach()))).mean().div(2).backward()
+            optimizers[0].step()
+            optimizers[1].zero_grad()
+            (F.mse_loss(fake, real) + 2e-3 * F.softplus(-discriminator(fake)).mean()).backward()
+            optimizers[1].step()
+            average.update_parameters(decoder)
+        wait()
+
+    return train
+
+
+class Velocity(nn.Module):
+    """The flow's velocity: three residual blocks of 512 units, told the time by waves."""
+
+    def __init__(self, dimensions):
+        super().__init__()
+        self.frequencies = nn.Buffer(torch.logspace(-2, 4, 32, base=2))
+        self.when = nn.Sequential(nn.Linear(64, 512), nn.SiLU())
+        self.widen, self.narrow = (
+            nn.Linear(dimensions, 512),
+            nn.Sequential(nn.LayerNorm(512), nn.Linear(512, dimensions)),
+        )
+        first = [nn.Sequential(nn.LayerNorm(512), nn.Linear(512, 512)) for _ in range(3)]
+        self.first, self.times = nn.ModuleList(first), nn.ModuleList(nn.Linear(512, 512) for _ in range(3))
+        self.second = nn.ModuleList(nn.Sequential(nn.SiLU(), nn.Dropout(0.1), nn.Linear(512, 512)) for _ in range(3))
+
+    def forward(self, codes, time):
+        """Return velocities (batch, dimensions) of codes (batch, dimensions) at times (batch, 1)."""
+        phases = 2 * torch.pi * time * self.frequencies
+        when, x = self.when(torch.cat([phases.sin(), phases.cos()], dim=1)), self.widen(codes)
+        for first, at_time, second in zip(self.first, self.times, self.second, strict=True):
+            x = x + second(first(x) + at_time(when))
+        return codes * (2 * time - 1) / (time**2 + (1 - time) ** 2) + self.narrow(x)
+
+
+def flow_epoch(inputs, velocities, batch_size):
+    """Return a function that trains the flow on (codes, times) and the velocities that they should have, once."""
+    model = ready(Velocity(velocities.shape[1]))
+    optimizer, average = torch.optim.AdamW(model.parameters(), lr=5e-4), average_of(model)
+    batches = [torch.from_numpy(array).to(DEVICE).split(batch_size) for array in (*inputs, velocities)]
+
+    def train():
+        for codes, time, wanted in zip(*batches, strict=True):
+            optimizer.zero_grad()
+            F.mse_loss(model(codes, time), wanted).backward()
+            optimizer.step()
+            average.update_parameters(model)
         wait()
 
     return train
@@ -330,47 +499,57 @@ def patches_epoch(x, batch_size):
     return epoch(Patches(), (x,), batch_size, itself)
 
 
-class LabelledGenerator(nn.Module):
-    """The generator of the GAN of digits by label."""
+class GlyphGenerator(nn.Module):
+    """The generator of the GANs of 28x28 glyphs that are told what to draw."""
 
-    def __init__(self):
+    def __init__(self, noise, told, filters):
         super().__init__()
-        self.project = nn.Linear(110, 7 * 7 * 128, bias=False)
-        first = (nn.BatchNorm2d(128), nn.ReLU(), nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1, bias=False))
-        last = (nn.BatchNorm2d(64), nn.ReLU(), nn.ConvTranspose2d(64, 1, 4, stride=2, padding=1), nn.Tanh())
+        self.project = nn.Linear(noise + told, 7 * 7 * 2 * filters, bias=False)
+        first = (nn.BatchNorm2d(2 * filters), nn.ReLU(), nn.ConvTranspose2d(2 * filters, filters, 4, 2, 1, bias=False))
+        last = (nn.BatchNorm2d(filters), nn.ReLU(), nn.ConvTranspose2d(filters, 1, 4, 2, 1), nn.Tanh())
         self.rest = nn.Sequential(*first, *last)
 
-    def forward(self, noise, labels):
-        """Return pictures (batch, 1, 28, 28) of noise (batch, 100) and one-hot labels (batch, 10)."""
-        first_map = self.project(torch.cat([noise, labels], dim=1)).reshape(-1, 7, 7, 128)
+    def forward(self, noise, told):
+        """Return pictures (batch, 1, 28, 28) of noise (batch, noise) and what is told (batch, told)."""
+        first_map = self.project(torch.cat([noise, told], dim=1)).reshape(len(noise), 7, 7, -1)
         return self.rest(first_map.permute(0, 3, 1, 2))
 
 
-class LabelledDiscriminator(nn.Module):
-    """The discriminator of the GAN of digits by label."""
+class GlyphDiscriminator(nn.Module):
+    """The discriminator of these GANs."""
 
-    def __init__(self):
+    def __init__(self, told, filters, features):
         super().__init__()
-        convolutions = (nn.Conv2d(1, 64, 4, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(64, 128, 4, 2, 1))
-        dense = (nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(128 * 7 * 7, 256), nn.LeakyReLU(0.2))
+        convolutions = (nn.Conv2d(1, filters, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(filters, 2 * filters, 4, 2, 1))
+        dense = (nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(2 * filters * 7 * 7, features), nn.LeakyReLU(0.2))
         self.features = nn.Sequential(*convolutions, *dense)
-        self.is_real, self.of_label = nn.Linear(256, 1), nn.Linear(10, 256, bias=False)
+        self.is_real, self.of_told = nn.Linear(features, 1), nn.Linear(told, features, bias=False)
 
-    def forward(self, pictures, labels):
+    def forward(self, pictures, told):
         """Return logits (batch, 1)."""
         features = self.features(pictures)
-        return self.is_real(features) + (features * self.of_label(labels)).sum(dim=1, keepdim=True)
+        return self.is_real(features) + (features * self.of_told(told)).sum(dim=1, keepdim=True)
 
 
-def cgan_epoch(digits, labels, batch_size):
-    """Return a function that trains the GAN of digits by label on all digits, uint8 (count, 28, 28), once."""
-    step = adversarial_step(LabelledGenerator(), LabelledDiscriminator(), 100)
-    pictures = torch.from_numpy(digits).to(DEVICE)[:, None].split(batch_size)
-    one_hot = F.one_hot(torch.from_numpy(labels).to(DEVICE).long(), 10).float().split(batch_size)
+def glyph_gan_epoch(glyphs, told, batch_size, noise, filters, features, **options):
+    """Return a function that trains a GAN of glyphs on all of them once.
+
+    Args:
+        glyphs: uint8 (count, 28, 28).
+        told: float32 (count, told), what generator and discriminator are told of them.
+        batch_size: glyphs in a batch.
+        noise: length of the noise.
+        filters: of the widest map; the next has twice as many.
+        features: by which the discriminator judges.
+        **options: of `adversarial_step`.
+    """
+    networks = GlyphGenerator(noise, told.shape[1], filters), GlyphDiscriminator(told.shape[1], filters, features)
+    step = adversarial_step(*networks, noise, **options)
+    batches = [torch.from_numpy(array).to(DEVICE).split(batch_size) for array in (glyphs[:, None], told)]
 
     def train():
-        for real, label in zip(pictures, one_hot, strict=True):
-            step(real.float() / 127.5 - 1, label)
+        for real, of_real in zip(*batches, strict=True):
+            step(real.float() / 127.5 - 1, of_real)
         wait()
 
     return train

@@ -199,7 +199,7 @@ def cell(run, column):
 
 
 def decimals(metric, value):
-    """Return how many decimals the pages show: as a rule four below 10, one below 1000, and none from there on."""
+    """Return how many decimals the pages show: as a rule four up to 1, two below 10, one below 1000, and then none."""
     if metric.startswith(("share_", "times")):
         return 1 if value >= 10 else 2
     if metric.startswith(("swd", "channel_gap", "minutes")):
@@ -210,7 +210,9 @@ def decimals(metric, value):
         return max(0, 2 - math.floor(math.log10(value)))
     if metric in COUNTS or metric.startswith("seconds_") or value >= 1000:
         return 0
-    return 1 if value >= 10 else 4
+    if value > 1:
+        return 1 if value >= 10 else 2
+    return 4
 
 
 def gallery(rows):

@@ -8,7 +8,7 @@ import GAN_filter128_latent128 as plain_script
 import GAN_filter128_latent128_stable as script
 import shared_drawings
 import shared_files
-from maintenance.speed import multiply_adds
+from maintenance.contests import multiply_adds
 
 FACES = shared_drawings.draw_faces(8, 64, seed=0)
 
