@@ -129,10 +129,8 @@ def build_critic():
 class GlyphGAN(keras.Model):
     """Generator and critic, trained together by `fit` on one sum of losses, each of which reaches its own network.
 
-    `average` holds the generator with its weights averaged over the last steps.
-
     It takes {"said": (batch, 13), "character": int (batch,), "hand": (batch, 2), "picture": uint8 (batch, 28, 28)},
-    the latter two of real glyphs.
+    the latter two of real glyphs. `average` holds the generator with its weights averaged over the last steps.
 
     Args:
         generator: as from `build_generator`.
@@ -168,7 +166,8 @@ class GlyphGAN(keras.Model):
         judged = shared_adversarial.held_still(self.critic, [y_pred["pictures"], told[1]], training)
         g_losses = ops.softplus(-judged)
 
-        self.average.follow(self.generator)
+        if training:
+            self.average.follow(self.generator)
         values = (d_losses, g_losses, real > 0, fake < 0, ops.sigmoid(real), ops.sigmoid(fake))
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)

@@ -138,7 +138,7 @@ def divergences(z_mean, z_log_var):
 class VAEGAN(keras.Model):
     """Encoder, generator and discriminator, trained together by `fit` on one sum of losses.
 
-    What a loss must not reach is a constant to it (`stop_gradient`). The averaged encoder and generator, `averages`,
+    What a loss must not reach is a constant to it (`stop_gradient`). The averaged encoder and generator, `averaged`,
     fit each other, as both lag behind alike; held-out pictures are measured with them.
 
     Args:

@@ -33,14 +33,14 @@ def squared_slopes(judge, pictures, logits, step, seed):
 
 
 class Average(keras.layers.Layer):
-    """A copy of a network whose weights, moving statistics included, are the running mean of the network's.
+    """Holds a copy of a network, whose weights are the running mean of the network's, moving statistics included.
 
-    In the first steps it moves more, as the network began untrained. Karras et al., "Progressive Growing of GANs",
-    2018, appendix A. It is not trained; as a part of a model it is saved with that.
+    Karras et al., "Progressive Growing of GANs", 2018, appendix A. In the first steps the mean moves more, as the
+    network began untrained. As an attribute of a model it is in the model's checkpoints, and is not trained.
 
     Args:
-        network: the network, which is not kept.
-        momentum: share of the average that stays in a step after the first ones.
+        network: the network that is copied.
+        momentum: share of the mean that stays in a step after the first ones.
 
     Attributes:
         network: the copy.
@@ -57,7 +57,7 @@ class Average(keras.layers.Layer):
         self.built = True
 
     def follow(self, network):
-        """Move the average a little towards the network's weights; call it in each step."""
+        """Move the mean a little towards the weights of `network`, the one that was copied; call it in each step."""
         stays = ops.minimum(self.momentum, (1 + self.steps) / (10 + self.steps))
         for mean, weight in zip(self.network.weights, network.weights, strict=True):
             mean.assign(stays * mean + (1 - stays) * weight)

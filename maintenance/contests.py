@@ -25,6 +25,7 @@ import HVAE_drums as drums_script
 import RNN_mnist_patches as patches_script
 import shared_blocks
 import shared_data
+import shared_letters
 import task2_img2txt_glyphs as glyphs_script
 import task2_txt2txt_identities as identities_script
 import task2_txt2txtimg2txt as arithmetic_script
@@ -100,10 +101,26 @@ def changed(script, **constants):
     vars(script).update(before)
 
 
+def faces_in_batches(script, steps, batch_size, transform=None):
+    """Return `Batches` of drawn faces that make so many steps."""
+    images = draw_faces(steps * batch_size, script.IMAGE_SIZE, seed=0)
+    return Batches((images,), np.arange(len(images)), batch_size, transform)
+
+
+def of_script(make_epoch, script):
+    """Return the function (images, batch_size) that makes an epoch in PyTorch, given its name and the script's sizes.
+
+    None if PyTorch is not installed.
+    """
+    return in_pytorch and (
+        lambda images, size: getattr(in_pytorch, make_epoch)(images, size, script.FILTERS, script.LATENT_DIM)
+    )
+
+
 def vae_contest(filters, batch_size, precision, steps):
     """Return the contest of a VAE with so many filters."""
-    images = draw_faces(steps * batch_size, vae_script.IMAGE_SIZE, seed=0)
-    batches = Batches((images,), np.arange(len(images)), batch_size)
+    batches = faces_in_batches(vae_script, steps, batch_size)
+    (images,) = batches.arrays
 
     def build(precision):
         with changed(vae_script, FILTERS=filters, PRECISION=precision):
@@ -125,8 +142,8 @@ def vae_contest(filters, batch_size, precision, steps):
 def gan_contest(steps):
     """Return the contest of the GAN."""
     whole, half = gan_script.BATCH_SIZE, gan_script.BATCH_SIZE // 2
-    images = draw_faces(steps * whole, gan_script.IMAGE_SIZE, seed=0)
-    batches = Batches((images,), np.arange(len(images)), whole)
+    batches = faces_in_batches(gan_script, steps, whole)
+    (images,) = batches.arrays
     gan = gan_script.GAN(gan_script.build_generator(), gan_script.build_discriminator(), seed=0)
     gan.compile(optimizer=gan_adam())
     step = two_steps(images[:whole], half)
@@ -137,11 +154,12 @@ def gan_contest(steps):
         (f"two-step `train_on_batch`, the discriminator on {half} + {half}", lambda: [step() for _ in range(steps)]),
         in_pytorch and in_pytorch.gan_epoch(images, whole, gan_script.FILTERS, gan_script.LATENT_DIM),
         steps=steps,
-        # Passes, forward, back to the weights and back to the input, of each network over how many pictures.
+        # Passes, forward, back to the weights and back to the input, of each network over how many pictures. Ours need
+        # no second forward pass over generated pictures, since both networks move at once.
         operations={
             "ours": generator * 3 * whole + discriminator * (3 * 2 * whole + whole),
             "plain": generator * (half + 3 * whole) + discriminator * (3 * 2 * half + 2 * whole),
-            "torch": generator * 3 * whole + discriminator * (3 * 2 * whole + 3 * whole),
+            "torch": generator * 3 * whole + discriminator * (3 * 2 * whole + 2 * whole),
         },
     )
 
@@ -186,9 +204,9 @@ def fit_contest(name, ours, plain, batches, torch_step, *networks):
         ours: model, compiled with the script's options.
         plain: the same in float32, compiled with none.
         batches: `shared_training.Batches` of the script.
-        torch_step: function (x, y, batch_size), or without the `y` that there is none of, that returns a function that
+        torch_step: function (x, y, batch_size), or (x, batch_size) where there is no y, that returns a function that
             makes an epoch in PyTorch; or None.
-        networks: functional models of which a step makes the multiplications; without, no share is given.
+        *networks: functional models of which a step makes the multiplications; without, no share is given.
     """
     data = batches.all()
     return Contest(
@@ -264,7 +282,7 @@ def identities_contest():
         compile_model,
         fast_steps(script.STEPS_PER_EXECUTION),
         Batches((queries, answers), rows, script.BATCH_SIZE, shared_blocks.to_one_hot_batch),
-        in_pytorch and in_pytorch.text_epoch,
+        in_pytorch and in_pytorch.identities_epoch,
     )
 
 
@@ -315,9 +333,9 @@ def glyphs_contest(steps):
     )
 
 
-def compiled(model, **options):
-    """Return a model, compiled with Adam, whose rate does not matter here."""
-    model.compile(optimizer=keras.optimizers.Adam(), **options)
+def compiled(model, optimizer="adam", **options):
+    """Return a model, compiled with an optimiser, whose rate does not matter here."""
+    model.compile(optimizer=optimizer, **options)
     return model
 
 
@@ -356,31 +374,22 @@ def digits_contest(steps):
 
 
 def precision_contest(name, script, build, batches, torch_step, *networks):
-    """Return the contest of a script's model with the same one in float32; other arguments as for `fit_contest`.
+    """Return the contest of a script's model with the same one in float32.
 
     Args:
-        name: of the row.
+        name: of the row, to which batch size and precision are added.
         script: whose PRECISION the model has.
         build: function that returns the model, not compiled.
-        batches: of the script.
-        torch_step: in PyTorch.
-        *networks: of which a step makes the multiplications.
+        batches: as for `fit_contest`.
+        torch_step: as for `fit_contest`.
+        *networks: as for `fit_contest`.
     """
     ours = compiled(build())
     with changed(script, PRECISION="float32"):
         plain = compiled(build())
-    return fit_contest(f"{name}, {script.PRECISION}", ours, plain, batches, torch_step, *networks)
-
-
-def faces_in_batches(script, steps, batch_size, *transform):
-    """Return `Batches` of drawn faces, so many that they make `steps` steps."""
-    images = draw_faces(steps * batch_size, script.IMAGE_SIZE, seed=0)
-    return Batches((images,), np.arange(len(images)), batch_size, *transform)
-
-
-def with_sizes(name, *sizes, **options):
-    """Return the function (*arrays, batch_size) that makes an epoch in PyTorch of a model of these sizes, or None."""
-    return in_pytorch and (lambda *data: getattr(in_pytorch, name)(*data, *sizes, **options))
+    contest = fit_contest(name, ours, plain, batches, torch_step, *networks)
+    contest.name += f", {script.PRECISION}"
+    return contest
 
 
 def stable_contest(steps):
@@ -391,20 +400,20 @@ def stable_contest(steps):
     def build():
         return script.StableGAN(*script.build_networks(script.REMEDIES), script.REMEDIES, seed=0)
 
-    torch_step = with_sizes("stable_epoch", script.FILTERS, script.LATENT_DIM)
+    torch_step = of_script("stable_epoch", script)
     return precision_contest(f"stable GAN, {script.FILTERS} filters", script, build, batches, torch_step)
 
 
 def vaegan_contest(steps):
     """Return the contest of the VAE-GAN."""
     script = vaegan_script
-    batches = faces_in_batches(script, steps, script.BATCH_SIZE)
+    batches = faces_in_batches(script, steps, script.BATCH_SIZE, script.flipped)
 
     def build():
         networks = script.build_encoder(), script.build_generator(), script.build_discriminator()
         return script.VAEGAN(*networks, seed=0)
 
-    torch_step = with_sizes("vaegan_epoch", script.FILTERS, script.LATENT_DIM)
+    torch_step = of_script("vaegan_epoch", script)
     return precision_contest(f"VAE-GAN, {script.FILTERS} filters", script, build, batches, torch_step)
 
 
@@ -416,7 +425,7 @@ def autoencoder_contest(steps):
     def build():
         return script.Autoencoder(script.build_encoder(), script.build_decoder())
 
-    torch_step = with_sizes("autoencoder_epoch", script.FILTERS, script.LATENT_DIM)
+    torch_step = of_script("autoencoder_epoch", script)
     networks = script.build_encoder(), script.build_decoder()
     return precision_contest(f"autoencoder, {script.FILTERS} filters", script, build, batches, torch_step, *networks)
 
@@ -436,8 +445,11 @@ def sharpening_contest(steps):
     def build():
         return script.Sharpening(script.build_decoder(), script.build_discriminator())
 
+    def torch_step(codes, pictures, batch_size):
+        return in_pytorch.sharpening_epoch(codes, pictures, batch_size, script.FILTERS)
+
     name = f"sharpening of the flow's decoder, {script.FILTERS} filters"
-    return precision_contest(name, script, build, batches, with_sizes("sharpening_epoch"))
+    return precision_contest(name, script, build, batches, in_pytorch and torch_step)
 
 
 def flow_contest(steps):
@@ -445,10 +457,10 @@ def flow_contest(steps):
     script = flow_script
     codes = codes_of(steps * script.BATCH_SIZE, script.LATENT_DIM)
     batches = Batches((codes,), np.arange(len(codes)), script.BATCH_SIZE, script.flowing)
-    velocity = script.build_velocity(script.LATENT_DIM)
-    ours = compiled(script.Flow(velocity), **fast_steps(script.STEPS_PER_EXECUTION))
-    plain = compiled(script.Flow(script.build_velocity(script.LATENT_DIM)))
-    return fit_contest("flow", ours, plain, batches, with_sizes("flow_epoch"), velocity)
+    flows = [script.Flow(script.build_velocity(script.LATENT_DIM)) for _ in range(2)]
+    ours = compiled(flows[0], keras.optimizers.AdamW(), **fast_steps(script.STEPS_PER_EXECUTION))
+    plain = compiled(flows[1], keras.optimizers.AdamW())
+    return fit_contest("flow", ours, plain, batches, in_pytorch and in_pytorch.flow_epoch, ours.velocity)
 
 
 def cgan_contest(steps):
@@ -461,7 +473,10 @@ def cgan_contest(steps):
         return script.CGAN(script.build_generator(), script.build_discriminator(), labelled=True, seed=0)
 
     def torch_step(pictures, labels, batch_size):
-        return in_pytorch.glyph_gan_epoch(pictures, np.eye(10, dtype=np.float32)[labels], batch_size, 100, 64, 256)
+        told = np.eye(script.CLASSES, dtype=np.float32)[labels]
+        return in_pytorch.glyph_gan_epoch(
+            pictures, told, batch_size, script.LATENT_DIM, script.FILTERS, script.FEATURES
+        )
 
     return precision_contest("GAN of digits by label", script, build, batches, in_pytorch and torch_step)
 
@@ -470,9 +485,12 @@ def fonts_contest(steps):
     """Return the contest of the GAN of letters, told the letter and with the penalty."""
     script = fonts_script
     count = steps * script.BATCH_SIZE
-    letters = np.random.default_rng(0).integers(256, size=(count, *script.SHAPE[:2]), dtype=np.uint8)
-    labels = script.even_labels(count)
-    batches = Batches((letters, labels), np.arange(count), script.BATCH_SIZE)
+    masters = np.random.default_rng(0).integers(256, size=(count, *2 * [shared_letters.MASTER]), dtype=np.uint8)
+
+    def bent(masters, labels, rng):
+        return shared_letters.bend(masters, rng), labels
+
+    batches = Batches((masters, script.even_labels(count)), np.arange(count), script.BATCH_SIZE, bent)
 
     def build():
         networks = script.build_generator(), script.build_discriminator()
@@ -481,7 +499,7 @@ def fonts_contest(steps):
     def torch_step(pictures, labels, batch_size):
         told = np.eye(len(script.LETTERS), dtype=np.float32)[labels]
         sizes = script.LATENT_DIM, script.FILTERS, script.FEATURES
-        return in_pytorch.glyph_gan_epoch(pictures, told, batch_size, *sizes, penalty=script.PENALTY / 2)
+        return in_pytorch.glyph_gan_epoch(pictures, told, batch_size, *sizes, penalty=script.PENALTY)
 
     return precision_contest("GAN of letters", script, build, batches, in_pytorch and torch_step)
 

@@ -4,6 +4,7 @@ They have the layers, widths and strides of the scripts' models, so that a step 
 to be trained. An `..._epoch` function returns one that trains a model on all batches once.
 """
 
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -65,22 +66,38 @@ def to_pictures(images, divisor, shift):
     return pictures.contiguous(memory_format=torch.channels_last)
 
 
+def pictures_epoch(step, images, batch_size, divisor=127.5, shift=1):
+    """Return a function that makes a step with each batch of pictures, uint8 (count, 64, 64, 3), scaled to [-1, 1].
+
+    Args:
+        step: function of float pictures (batch, 3, 64, 64).
+        images: the pictures.
+        batch_size: pictures in a batch.
+        divisor: of their values.
+        shift: that is taken off then.
+    """
+
+    def train():
+        for start in range(0, len(images), batch_size):
+            step(to_pictures(images[start : start + batch_size], divisor, shift))
+        wait()
+
+    return train
+
+
 def vae_epoch(images, batch_size, filters, latent_dim):
     """Return a function that trains the VAE on all pictures, uint8 (count, 64, 64, 3), once."""
     encoder, decoder = ready(conv_net(filters, 2 * latent_dim)), ready(deconv_net(filters, latent_dim, nn.Sigmoid()))
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()])
 
-    def train():
-        for start in range(0, len(images), batch_size):
-            pictures = to_pictures(images[start : start + batch_size], 255, 0)
-            z, *latent = draw(encoder(pictures))
-            reconstruction = F.binary_cross_entropy(decoder(z), pictures, reduction="sum") / batch_size
-            optimizer.zero_grad()
-            (reconstruction + 8 * kl(*latent)).backward()
-            optimizer.step()
-        wait()
+    def step(pictures):
+        z, *latent = draw(encoder(pictures))
+        reconstruction = F.binary_cross_entropy(decoder(z), pictures, reduction="sum") / batch_size
+        optimizer.zero_grad()
+        (reconstruction + 8 * kl(*latent)).backward()
+        optimizer.step()
 
-    return train
+    return pictures_epoch(step, images, batch_size, divisor=255, shift=0)
 
 
 def average_of(network):
@@ -88,14 +105,28 @@ def average_of(network):
     return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.999))
 
 
-def slopes(discriminator, logits, *inputs):
-    """Return the mean squared slope at pictures whose logits are given, found by a random step."""
-    moved = inputs[0] + 0.1 * torch.randn_like(inputs[0])
-    return ((discriminator(moved, *inputs[1:]) - logits) / 0.1).square().mean()
+def adam(*networks):
+    """Return the optimiser of the GANs for the weights of some networks."""
+    parameters = [weight for network in networks for weight in network.parameters()]
+    return torch.optim.Adam(parameters, lr=2e-4, betas=(0.5, 0.999))
+
+
+@contextmanager
+def held_still(network):
+    """Let gradients pass through a network without those of its weights being computed."""
+    network.requires_grad_(False)
+    yield
+    network.requires_grad_(True)
+
+
+def slopes(discriminator, pictures, logits, *labels):
+    """Return the mean squared slope at pictures (batch, ...) whose logits are given, found by a random step."""
+    moved = pictures + 0.1 * torch.randn_like(pictures)
+    return ((discriminator(moved, *labels) - logits) / 0.1).square().mean()
 
 
 def adversarial_step(generator, discriminator, latent_dim, *, averaged=False, penalty=0.0):
-    """Return a function (real pictures, *labels) that trains both networks as PyTorch's own DCGAN example does.
+    """Return a function (real pictures, *labels) that trains both networks, each on its own loss.
 
     Args:
         generator: module of (noise, *labels).
@@ -105,22 +136,23 @@ def adversarial_step(generator, discriminator, latent_dim, *, averaged=False, pe
         penalty: weight of the squared slopes at real and generated pictures.
     """
     generator, discriminator = ready(generator), ready(discriminator)
-    optimizers = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (discriminator, generator)]
+    optimizers = adam(discriminator), adam(generator)
     average = average_of(generator) if averaged else None
 
     def step(real, *labels):
-        ones, zeros = torch.ones(len(real), 1, device=DEVICE), torch.zeros(len(real), 1, device=DEVICE)
         fake = generator(torch.randn(len(real), latent_dim, device=DEVICE), *labels)
-        optimizers[0].zero_grad()
-        logits = [discriminator(pictures, *labels) for pictures in (real, fake.detach())]
-        loss = sum(map(F.binary_cross_entropy_with_logits, logits, (ones, zeros)))
+        judged = real, fake.detach()
+        logits = [discriminator(pictures, *labels) for pictures in judged]
+        loss = (F.softplus(-logits[0]) + F.softplus(logits[1])).mean() / 2
         if penalty:
-            pairs = zip(logits, (real, fake.detach()), strict=True)
-            loss = loss + penalty * sum(slopes(discriminator, found, pictures, *labels) for found, pictures in pairs)
+            pairs = zip(judged, logits, strict=True)
+            loss = loss + penalty / 2 * sum(slopes(discriminator, *pair, *labels) for pair in pairs)
+        optimizers[0].zero_grad()
         loss.backward()
         optimizers[0].step()
-        optimizers[1].zero_grad()
-        F.binary_cross_entropy_with_logits(discriminator(fake, *labels), ones).backward()
+        with held_still(discriminator):
+            optimizers[1].zero_grad()
+            F.softplus(-discriminator(fake, *labels)).mean().backward()
         optimizers[1].step()
         if averaged:
             average.update_parameters(generator)
@@ -134,37 +166,20 @@ def gan_epoch(images, batch_size, filters, latent_dim):
     return pictures_epoch(step, images, batch_size)
 
 
-def pictures_epoch(step, images, batch_size):
-    """Return a function that makes a step with each batch of pictures, uint8 (count, 64, 64, 3), in [-1, 1]."""
-
-    def train():
-        for start in range(0, len(images), batch_size):
-            step(to_pictures(images[start : start + batch_size], 127.5, 1))
-        wait()
-
-    return train
-
-
 class ToldDeviation(nn.Module):
-    """The discriminator of 64x64 faces that is told how much a batch differs, and shows one of its maps."""
+    """The discriminator of 64x64 faces that is told how much the pictures of a batch differ."""
 
     def __init__(self, filters):
         super().__init__()
-        plain = conv_net(filters, 1)
-        self.first, self.second = plain[:6], plain[6:8]
+        self.first = conv_net(filters, 1)[:8]
         self.last = nn.Sequential(nn.Conv2d(filters + 1, filters, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten())
         self.head = nn.Linear(4 * filters, 1)
 
-    def both(self, pictures):
-        """Return logits (batch, 1) and features (batch, filters, 8, 8)."""
-        features = self.first(pictures)
-        x = self.second(features)
-        deviation = x.var(dim=0, unbiased=False).add(1e-7).sqrt().mean()
-        return self.head(self.last(torch.cat([x, deviation.expand_as(x[:, :1])], dim=1))), features
-
     def forward(self, pictures):
-        """Return the logits."""
-        return self.both(pictures)[0]
+        """Return logits (batch, 1) of pictures (batch, 3, 64, 64)."""
+        x = self.first(pictures)
+        deviation = x.var(dim=0, unbiased=False).add(1e-7).sqrt().mean()
+        return self.head(self.last(torch.cat([x, deviation.expand_as(x[:, :1])], dim=1)))
 
 
 def stable_epoch(images, batch_size, filters, latent_dim):
@@ -176,29 +191,27 @@ def stable_epoch(images, batch_size, filters, latent_dim):
 def vaegan_epoch(images, batch_size, filters, latent_dim):
     """Return a function that trains the VAE-GAN on all pictures, uint8 (count, 64, 64, 3), once."""
     encoder, generator = ready(conv_net(filters, 2 * latent_dim)), ready(deconv_net(filters, latent_dim, nn.Tanh()))
-    discriminator, averages = ready(ToldDeviation(filters)), [average_of(encoder), average_of(generator)]
-    optimizers = [
-        torch.optim.Adam([*encoder.parameters(), *generator.parameters()], lr=2e-4, betas=(0.5, 0.999)),
-        torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999)),
-    ]
+    discriminator = ready(conv_net(filters, 1))
+    featured, rest = discriminator[:6], discriminator[6:]
+    averages = [average_of(network) for network in (encoder, generator)]
+    optimizers = adam(discriminator), adam(encoder, generator)
 
     def step(real):
         z, *latent = draw(encoder((real + 1) / 2))
-        reconstructed = generator(z)
         generated = [generator(codes) for codes in (torch.randn_like(z), z.detach())]
-        optimizers[1].zero_grad()
-        logits, features = discriminator.both(real)
-        fakes = [discriminator(pictures.detach()) for pictures in generated]
-        ((F.softplus(-logits) + sum(map(F.softplus, fakes)) / 2) / 2).mean().backward()
-        discriminator.requires_grad_(False)
+        features = featured(real)
+        logits, fakes = rest(features), [discriminator(pictures.detach()) for pictures in generated]
+        loss = (F.softplus(-logits) + sum(map(F.softplus, fakes)) / 2).mean() / 2
         optimizers[0].zero_grad()
-        adversarial = sum(F.softplus(-discriminator(pictures)).mean() for pictures in generated) / 2
+        (loss + slopes(discriminator, real[::4], logits[::4]) / 2).backward()
+        optimizers[0].step()
         wanted = features.detach()
-        errors = ((discriminator.both(reconstructed)[1] - wanted) / wanted.std(dim=(0, 2, 3), keepdim=True)).square()
-        (adversarial + 2 * (errors.mean() + 1e-3 * kl(*latent))).backward()
-        discriminator.requires_grad_(True)
-        for optimizer in optimizers:
-            optimizer.step()
+        with held_still(discriminator):
+            adversarial = sum(F.softplus(-discriminator(pictures)).mean() for pictures in generated) / 2
+            errors = ((featured(generator(z)) - wanted) / wanted.std(dim=(0, 2, 3), keepdim=True)).square()
+            optimizers[1].zero_grad()
+            (adversarial + 2 * (errors.mean() + 1e-3 * kl(*latent))).backward()
+        optimizers[1].step()
         for average, network in zip(averages, (encoder, generator), strict=True):
             average.update_parameters(network)
 
@@ -206,37 +219,56 @@ def vaegan_epoch(images, batch_size, filters, latent_dim):
 
 
 def autoencoder_epoch(images, batch_size, filters, latent_dim):
-    """Return a function that trains an autoencoder of faces on all pictures, uint8 (count, 64, 64, 3), once."""
+    """Return a function that trains an autoencoder on all pictures, uint8 (count, 64, 64, 3), once."""
     model = ready(nn.Sequential(conv_net(filters, latent_dim), deconv_net(filters, latent_dim, nn.Sigmoid())))
     optimizer = torch.optim.Adam(model.parameters())
 
     def step(pictures):
-        pictures = (pictures + 1) / 2
         optimizer.zero_grad()
         F.mse_loss(model(pictures), pictures).backward()
         optimizer.step()
 
-    return pictures_epoch(step, images, batch_size)
+    return pictures_epoch(step, images, batch_size, divisor=255, shift=0)
 
 
-def sharpening_epoch(codes, pictures, batch_size):
-    """Return a function that trains the flow's decoder of codes (count, 512) against a discriminator, once."""
-    decoder, discriminator = ready(deconv_net(128, 512, nn.Sigmoid())), ready(conv_net(128, 1))
-    optimizers = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (discriminator, decoder)]
-    average = average_of(decoder)
-    pictures = torch.from_numpy(pictures).to(DEVICE).permute(0, 3, 1, 2)
-    batches = list(zip(torch.from_numpy(codes).to(DEVICE).split(batch_size), pictures.split(batch_size), strict=True))
+def sharpening_epoch(codes, pictures, batch_size, filters):
+    """Return a function that trains the flow's decoder on against a discriminator, once on all codes.
 
-    def train():
-        for code, real in batches:
-            fake = decoder(code)
-            optimizers[0].zero_grad()
-            (F.softplus(-discriminator(real)) + F.softplus(discriminator(fake.detach()))).mean().div(2).backward()
-            optimizers[0].step()
+    Args:
+        codes: float32 (count, latent_dim).
+        pictures: float32 (count, 64, 64, 3) in [0, 1], what they are to be decoded to.
+        batch_size: codes in a batch.
+        filters: of both networks.
+    """
+    decoder, discriminator = ready(deconv_net(filters, codes.shape[1], nn.Sigmoid())), ready(conv_net(filters, 1))
+    optimizers, average = (adam(discriminator), adam(decoder)), average_of(decoder)
+    batches = in_batches(batch_size, codes, pictures.transpose(0, 3, 1, 2))
+
+    def step(code, real):
+        fake = decoder(code)
+        optimizers[0].zero_grad()
+        (F.softplus(-discriminator(real)) + F.softplus(discriminator(fake.detach()))).mean().div(2).backward()
+        optimizers[0].step()
+        with held_still(discriminator):
             optimizers[1].zero_grad()
             (F.mse_loss(fake, real) + 2e-3 * F.softplus(-discriminator(fake)).mean()).backward()
-            optimizers[1].step()
-            average.update_parameters(decoder)
+        optimizers[1].step()
+        average.update_parameters(decoder)
+
+    return batches_epoch(step, batches)
+
+
+def in_batches(batch_size, *arrays):
+    """Return a list of the batches of some arrays, which have as many rows each, on DEVICE."""
+    return list(zip(*(torch.from_numpy(array).to(DEVICE).split(batch_size) for array in arrays), strict=True))
+
+
+def batches_epoch(step, batches):
+    """Return a function that makes a step with each of the batches, as from `in_batches`."""
+
+    def train():
+        for batch in batches:
+            step(*batch)
         wait()
 
     return train
@@ -249,13 +281,11 @@ class Velocity(nn.Module):
         super().__init__()
         self.frequencies = nn.Buffer(torch.logspace(-2, 4, 32, base=2))
         self.when = nn.Sequential(nn.Linear(64, 512), nn.SiLU())
-        self.widen, self.narrow = (
-            nn.Linear(dimensions, 512),
-            nn.Sequential(nn.LayerNorm(512), nn.Linear(512, dimensions)),
-        )
-        first = [nn.Sequential(nn.LayerNorm(512), nn.Linear(512, 512)) for _ in range(3)]
-        self.first, self.times = nn.ModuleList(first), nn.ModuleList(nn.Linear(512, 512) for _ in range(3))
+        self.widen = nn.Linear(dimensions, 512)
+        self.first = nn.ModuleList(nn.Sequential(nn.LayerNorm(512), nn.Linear(512, 512)) for _ in range(3))
+        self.times = nn.ModuleList(nn.Linear(512, 512) for _ in range(3))
         self.second = nn.ModuleList(nn.Sequential(nn.SiLU(), nn.Dropout(0.1), nn.Linear(512, 512)) for _ in range(3))
+        self.narrow = nn.Sequential(nn.LayerNorm(512), nn.Linear(512, dimensions))
 
     def forward(self, codes, time):
         """Return velocities (batch, dimensions) of codes (batch, dimensions) at times (batch, 1)."""
@@ -267,20 +297,23 @@ class Velocity(nn.Module):
 
 
 def flow_epoch(inputs, velocities, batch_size):
-    """Return a function that trains the flow on (codes, times) and the velocities that they should have, once."""
+    """Return a function that trains the flow once on all codes.
+
+    Args:
+        inputs: codes on their way, float32 (count, dimensions), and their times (count, 1).
+        velocities: float32 (count, dimensions), those that they should have.
+        batch_size: codes in a batch.
+    """
     model = ready(Velocity(velocities.shape[1]))
     optimizer, average = torch.optim.AdamW(model.parameters(), lr=5e-4), average_of(model)
-    batches = [torch.from_numpy(array).to(DEVICE).split(batch_size) for array in (*inputs, velocities)]
 
-    def train():
-        for codes, time, wanted in zip(*batches, strict=True):
-            optimizer.zero_grad()
-            F.mse_loss(model(codes, time), wanted).backward()
-            optimizer.step()
-            average.update_parameters(model)
-        wait()
+    def step(codes, time, wanted):
+        optimizer.zero_grad()
+        F.mse_loss(model(codes, time), wanted).backward()
+        optimizer.step()
+        average.update_parameters(model)
 
-    return train
+    return batches_epoch(step, in_batches(batch_size, *inputs, velocities))
 
 
 class Decoder(nn.Module):
@@ -327,7 +360,7 @@ class ConvLSTM(nn.Module):
         return F.relu(self.dense(state.flatten(1)))
 
 
-def epoch(model, arrays, batch_size, loss):
+def epoch(model, arrays, batch_size, loss, optimizer=torch.optim.Adam):
     """Return a function that trains the model on all batches of arrays (inputs, *targets) once.
 
     Args:
@@ -335,19 +368,17 @@ def epoch(model, arrays, batch_size, loss):
         arrays: tuple of arrays, as many rows each.
         batch_size: rows in a batch.
         loss: function (output, *targets).
+        optimizer: its class.
     """
     model = ready(model)
-    optimizer = torch.optim.Adam(model.parameters())
-    batches = list(zip(*(torch.from_numpy(array).to(DEVICE).split(batch_size) for array in arrays), strict=True))
+    rule = optimizer(model.parameters())
 
-    def train():
-        for inputs, *targets in batches:
-            optimizer.zero_grad()
-            loss(model(inputs), *targets).backward()
-            optimizer.step()
-        wait()
+    def step(inputs, *targets):
+        rule.zero_grad()
+        loss(model(inputs), *targets).backward()
+        rule.step()
 
-    return train
+    return batches_epoch(step, in_batches(batch_size, *arrays))
 
 
 def cross_entropy(logits, targets):
@@ -355,9 +386,15 @@ def cross_entropy(logits, targets):
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten(0, 1))
 
 
-def text_epoch(x, y, batch_size):
+def text_epoch(x, y, batch_size, optimizer=torch.optim.Adam):
     """Return a function that trains text to text for one epoch."""
-    return epoch(nn.Sequential(TextEncoder(13, 256), Decoder(256, 13)), (x, y), batch_size, cross_entropy)
+    model = nn.Sequential(TextEncoder(13, 256), Decoder(256, 13))
+    return epoch(model, (x, y), batch_size, cross_entropy, optimizer)
+
+
+def identities_epoch(x, y, batch_size):
+    """Return a function that trains text to text for one epoch with weight decay."""
+    return text_epoch(x, y, batch_size, torch.optim.AdamW)
 
 
 def flatten_epoch(x, y, batch_size):
@@ -502,54 +539,52 @@ def patches_epoch(x, batch_size):
 class GlyphGenerator(nn.Module):
     """The generator of the GANs of 28x28 glyphs that are told what to draw."""
 
-    def __init__(self, noise, told, filters):
+    def __init__(self, latent_dim, told_dim, filters):
         super().__init__()
-        self.project = nn.Linear(noise + told, 7 * 7 * 2 * filters, bias=False)
+        self.project = nn.Linear(latent_dim + told_dim, 7 * 7 * 2 * filters, bias=False)
         first = (nn.BatchNorm2d(2 * filters), nn.ReLU(), nn.ConvTranspose2d(2 * filters, filters, 4, 2, 1, bias=False))
         last = (nn.BatchNorm2d(filters), nn.ReLU(), nn.ConvTranspose2d(filters, 1, 4, 2, 1), nn.Tanh())
         self.rest = nn.Sequential(*first, *last)
 
     def forward(self, noise, told):
-        """Return pictures (batch, 1, 28, 28) of noise (batch, noise) and what is told (batch, told)."""
+        """Return pictures (batch, 1, 28, 28) of noise (batch, latent_dim) and what is told (batch, told_dim)."""
         first_map = self.project(torch.cat([noise, told], dim=1)).reshape(len(noise), 7, 7, -1)
         return self.rest(first_map.permute(0, 3, 1, 2))
 
 
 class GlyphDiscriminator(nn.Module):
-    """The discriminator of these GANs."""
+    """The discriminator of the GANs of glyphs."""
 
-    def __init__(self, told, filters, features):
+    def __init__(self, told_dim, filters, features):
         super().__init__()
         convolutions = (nn.Conv2d(1, filters, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(filters, 2 * filters, 4, 2, 1))
         dense = (nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(2 * filters * 7 * 7, features), nn.LeakyReLU(0.2))
         self.features = nn.Sequential(*convolutions, *dense)
-        self.is_real, self.of_told = nn.Linear(features, 1), nn.Linear(told, features, bias=False)
+        self.is_real, self.of_told = nn.Linear(features, 1), nn.Linear(told_dim, features, bias=False)
 
     def forward(self, pictures, told):
-        """Return logits (batch, 1)."""
+        """Return logits (batch, 1) of pictures (batch, 1, 28, 28) and what is told of them (batch, told_dim)."""
         features = self.features(pictures)
         return self.is_real(features) + (features * self.of_told(told)).sum(dim=1, keepdim=True)
 
 
-def glyph_gan_epoch(glyphs, told, batch_size, noise, filters, features, **options):
+def glyph_gan_epoch(glyphs, told, batch_size, latent_dim, filters, features, **options):
     """Return a function that trains a GAN of glyphs on all of them once.
 
     Args:
         glyphs: uint8 (count, 28, 28).
-        told: float32 (count, told), what generator and discriminator are told of them.
+        told: float32 (count, told_dim), what generator and discriminator are told of them.
         batch_size: glyphs in a batch.
-        noise: length of the noise.
+        latent_dim: length of the noise.
         filters: of the widest map; the next has twice as many.
         features: by which the discriminator judges.
         **options: of `adversarial_step`.
     """
-    networks = GlyphGenerator(noise, told.shape[1], filters), GlyphDiscriminator(told.shape[1], filters, features)
-    step = adversarial_step(*networks, noise, **options)
-    batches = [torch.from_numpy(array).to(DEVICE).split(batch_size) for array in (glyphs[:, None], told)]
+    generator = GlyphGenerator(latent_dim, told.shape[1], filters)
+    discriminator = GlyphDiscriminator(told.shape[1], filters, features)
+    step = adversarial_step(generator, discriminator, latent_dim, **options)
 
-    def train():
-        for real, of_real in zip(*batches, strict=True):
-            step(real.float() / 127.5 - 1, of_real)
-        wait()
+    def step_scaled(real, of_real):
+        step(real.float() / 127.5 - 1, of_real)
 
-    return train
+    return batches_epoch(step_scaled, in_batches(batch_size, glyphs[:, None], told))

@@ -1,4 +1,4 @@
-"""Time of a training step of every model beside plain Keras and plain PyTorch; prints Markdown tables.
+"""Time of a training step of the scripts' main models beside plain Keras and plain PyTorch; prints Markdown tables.
 
     python -m maintenance.speed                   # all, some forty minutes on two cores
     python -m maintenance.speed gan text          # only these; --help lists the names
@@ -10,7 +10,7 @@ are medians over the rounds, with the fastest behind them, and everything is com
 the share of the float32 matrix peak that the median amounts to: the multiplications and additions that the layers need,
 by that time, by the rate of a large matrix product, measured just before. The scripts' batches are made while they
 train, those of the others before. PyTorch is left out where it is not installed. On a GPU, with JAX, more steps are
-timed at once, and no share is given.
+timed at once, and no share is given, nor is one for most GANs.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
