@@ -26,6 +26,13 @@ def wait():
         torch.cuda.synchronize()
 
 
+def descend(optimizer, loss):
+    """Move an optimiser's weights by one step down a loss."""
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
 def draw(latent):
     """Return z, `z_mean` and `z_log_var`, each (batch, dimensions), of the two joined."""
     z_mean, z_log_var = latent.chunk(2, dim=1)
@@ -93,9 +100,7 @@ def vae_epoch(images, batch_size, filters, latent_dim):
     def step(pictures):
         z, *latent = draw(encoder(pictures))
         reconstruction = F.binary_cross_entropy(decoder(z), pictures, reduction="sum") / batch_size
-        optimizer.zero_grad()
-        (reconstruction + 8 * kl(*latent)).backward()
-        optimizer.step()
+        descend(optimizer, reconstruction + 8 * kl(*latent))
 
     return pictures_epoch(step, images, batch_size, divisor=255, shift=0)
 
@@ -147,13 +152,9 @@ def adversarial_step(generator, discriminator, latent_dim, *, averaged=False, pe
         if penalty:
             pairs = zip(judged, logits, strict=True)
             loss = loss + penalty / 2 * sum(slopes(discriminator, *pair, *labels) for pair in pairs)
-        optimizers[0].zero_grad()
-        loss.backward()
-        optimizers[0].step()
+        descend(optimizers[0], loss)
         with held_still(discriminator):
-            optimizers[1].zero_grad()
-            F.softplus(-discriminator(fake, *labels)).mean().backward()
-        optimizers[1].step()
+            descend(optimizers[1], F.softplus(-discriminator(fake, *labels)).mean())
         if averaged:
             average.update_parameters(generator)
 
@@ -202,16 +203,12 @@ def vaegan_epoch(images, batch_size, filters, latent_dim):
         features = featured(real)
         logits, fakes = rest(features), [discriminator(pictures.detach()) for pictures in generated]
         loss = (F.softplus(-logits) + sum(map(F.softplus, fakes)) / 2).mean() / 2
-        optimizers[0].zero_grad()
-        (loss + slopes(discriminator, real[::4], logits[::4]) / 2).backward()
-        optimizers[0].step()
+        descend(optimizers[0], loss + slopes(discriminator, real[::4], logits[::4]) / 2)
         wanted = features.detach()
         with held_still(discriminator):
             adversarial = sum(F.softplus(-discriminator(pictures)).mean() for pictures in generated) / 2
             errors = ((featured(generator(z)) - wanted) / wanted.std(dim=(0, 2, 3), keepdim=True)).square()
-            optimizers[1].zero_grad()
-            (adversarial + 2 * (errors.mean() + 1e-3 * kl(*latent))).backward()
-        optimizers[1].step()
+            descend(optimizers[1], adversarial + 2 * (errors.mean() + 1e-3 * kl(*latent)))
         for average, network in zip(averages, (encoder, generator), strict=True):
             average.update_parameters(network)
 
@@ -224,9 +221,7 @@ def autoencoder_epoch(images, batch_size, filters, latent_dim):
     optimizer = torch.optim.Adam(model.parameters())
 
     def step(pictures):
-        optimizer.zero_grad()
-        F.mse_loss(model(pictures), pictures).backward()
-        optimizer.step()
+        descend(optimizer, F.mse_loss(model(pictures), pictures))
 
     return pictures_epoch(step, images, batch_size, divisor=255, shift=0)
 
@@ -246,13 +241,10 @@ def sharpening_epoch(codes, pictures, batch_size, filters):
 
     def step(code, real):
         fake = decoder(code)
-        optimizers[0].zero_grad()
-        (F.softplus(-discriminator(real)) + F.softplus(discriminator(fake.detach()))).mean().div(2).backward()
-        optimizers[0].step()
+        loss = F.softplus(-discriminator(real)) + F.softplus(discriminator(fake.detach()))
+        descend(optimizers[0], loss.mean() / 2)
         with held_still(discriminator):
-            optimizers[1].zero_grad()
-            (F.mse_loss(fake, real) + 2e-3 * F.softplus(-discriminator(fake)).mean()).backward()
-        optimizers[1].step()
+            descend(optimizers[1], F.mse_loss(fake, real) + 2e-3 * F.softplus(-discriminator(fake)).mean())
         average.update_parameters(decoder)
 
     return batches_epoch(step, batches)
@@ -308,9 +300,7 @@ def flow_epoch(inputs, velocities, batch_size):
     optimizer, average = torch.optim.AdamW(model.parameters(), lr=5e-4), average_of(model)
 
     def step(codes, time, wanted):
-        optimizer.zero_grad()
-        F.mse_loss(model(codes, time), wanted).backward()
-        optimizer.step()
+        descend(optimizer, F.mse_loss(model(codes, time), wanted))
         average.update_parameters(model)
 
     return batches_epoch(step, in_batches(batch_size, *inputs, velocities))
@@ -374,9 +364,7 @@ def epoch(model, arrays, batch_size, loss, optimizer=torch.optim.Adam):
     rule = optimizer(model.parameters())
 
     def step(inputs, *targets):
-        rule.zero_grad()
-        loss(model(inputs), *targets).backward()
-        rule.step()
+        descend(rule, loss(model(inputs), *targets))
 
     return batches_epoch(step, in_batches(batch_size, *arrays))
 
