@@ -30,6 +30,12 @@ for name in EXPERIMENTS:
 ONE_OF_EACH = [names[0] for names in FAMILIES.values()]
 
 
+def pytest_configure(config):
+    """Leave each of several workers, which inherit the environment, one thread: more would wait for each other."""
+    if config.getoption("numprocesses", None):
+        os.environ |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch):
     """Keep every test's cache and runs out of the checkout, away from pictures that lie there, and off the network."""
