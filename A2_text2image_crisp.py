@@ -14,9 +14,9 @@ squared error.
 
 Writes `runs/A2_text2image_crisp/`: settings.json, results.json, agreement.csv and agreement.png (answers read right
 over diversity, at several temperatures of the noise), beside.png (real, regression, critic), hands.png (one answer in
-many hands), nearest.png (and the nearest training glyphs), text2image.keras (query, hand, noise to pictures), and for
-each part, `characters/`, `regression/`, `critic/`: history.csv, curves.png, results.json, checkpoint/, networks;
-`regression/` and `critic/` have samples/ and samples.gif as well.
+many hands), text2image.keras (query, hand, noise to pictures), and for each part, `characters/`, `regression/`,
+`critic/`: history.csv, curves.png, results.json, checkpoint/, networks; `regression/` and `critic/` have samples/ and
+samples.gif as well, and `critic/` has nearest.png (and the nearest training glyphs).
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -35,6 +35,7 @@ import shared_distances
 import shared_factors
 import shared_figures
 import shared_files
+import shared_networks
 import shared_readers
 import shared_run
 import shared_training
@@ -71,7 +72,7 @@ TINY = {
 }
 
 ANSWER_SHAPE = (shared_blocks.ANSWER_LENGTH, *shared_blocks.GLYPH_SHAPE)
-CHARACTERS = len(shared_blocks.CHARACTERS)
+CLASSES = len(shared_blocks.CHARACTERS)  # of which a glyph is one
 BLANK = shared_blocks.CHARACTERS.index(" ")
 SHAPE = (*shared_blocks.GLYPH_SHAPE, 1)
 
@@ -82,7 +83,7 @@ def build_writer():
     x = layers.LSTM(UNITS, unroll=True, name="encoder")(query)
     x = layers.RepeatVector(shared_blocks.ANSWER_LENGTH, name="repeat")(x)
     x = layers.LSTM(UNITS, return_sequences=True, unroll=True, name="decoder")(x)
-    x = layers.Dense(CHARACTERS, activation="softmax", name="answer")(ops.flip(x, axis=1))
+    x = layers.Dense(CLASSES, activation="softmax", name="answer")(ops.flip(x, axis=1))
     return keras.Model(query, x, name="writer")
 
 
@@ -93,7 +94,7 @@ def build_generator():
     of any character but the blank, so that a blank need not be learned: all real ones are alike, and from those a
     critic taught one of three seeds nothing but a fixed blot.
     """
-    said, hand = keras.Input((CHARACTERS,), name="said"), keras.Input((len(HAND),), name="hand")
+    said, hand = keras.Input((CLASSES,), name="said"), keras.Input((len(HAND),), name="hand")
     noise = keras.Input((NOISE_DIM,), name="noise")
     x = layers.Concatenate(name="all")([said, hand, noise])
     x = layers.Dense(7 * 7 * 2 * FILTERS, use_bias=False, name="project")(x)
@@ -112,7 +113,7 @@ def build_critic():
 
     Told are the one-hot character and the hand, (batch, 13 + 2).
     """
-    pictures, told = keras.Input(SHAPE, name="pictures"), keras.Input((CHARACTERS + len(HAND),), name="told")
+    pictures, told = keras.Input(SHAPE, name="pictures"), keras.Input((CLASSES + len(HAND),), name="told")
     x = pictures
     for index, filters in enumerate((FILTERS, 2 * FILTERS), start=1):
         options = {"kernel_size": 4, "strides": 2, "padding": "same", "dtype": PRECISION}
@@ -157,7 +158,7 @@ class GlyphGAN(keras.Model):
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         """Return critic's plus generator's loss for real glyphs `x` and generated ones `y_pred`."""
-        character = ops.one_hot(x["character"], CHARACTERS)
+        character = ops.one_hot(x["character"], CLASSES)
         told = [ops.concatenate([character, hand], axis=-1) for hand in (x["hand"], y_pred["hand"])]
         real = self.critic([scale(x["picture"]), told[0]], training=training)
         fake = self.critic([ops.stop_gradient(y_pred["pictures"]), told[1]], training=training)
@@ -312,7 +313,7 @@ def run_characters(run, count, expressions):
     queries, answers, train_rows, test_rows = expressions
     part = run.part("characters", count)
     if part.is_done(WRITER["epochs"]):
-        return keras.saving.load_model(part.folder / "writer.keras", compile=False)
+        return shared_networks.load_networks(part.folder, "writer")[0]
     to_batch = shared_blocks.to_one_hot_batch
     batches = shared_training.Batches((queries, answers), train_rows, WRITER["batch_size"], to_batch)
     held_out = shared_training.Batches((queries, answers), test_rows, 500, to_batch)
@@ -329,7 +330,7 @@ def run_characters(run, count, expressions):
     part.save_model("writer.keras", writer)
     panels = {"loss": ["loss"], "accuracy per character": ["accuracy"], "exact match": ["exact_match"]}
     part.finish(history, panels, WRITER["epochs"])
-    return keras.saving.load_model(part.folder / "writer.keras", compile=False)  # without metrics of the script's own
+    return shared_networks.load_networks(part.folder, "writer")[0]  # without metrics of the script's own
 
 
 def run_glyphs(run, name, count, answers, said, bank, hands, judge, tokens):
@@ -350,7 +351,7 @@ def run_glyphs(run, name, count, answers, said, bank, hands, judge, tokens):
     epochs = args.epochs if name == "critic" else REGRESSION["epochs"]
     part = run.part(name, count)
     if part.is_done(epochs):
-        return keras.saving.load_model(part.folder / "generator.keras", compile=False)
+        return shared_networks.load_networks(part.folder, "generator")[0]
     tokens_to_draw = answers.reshape(-1)
     arrays = shared_blocks.to_one_hot(tokens_to_draw), tokens_to_draw
     rows = np.flatnonzero(tokens_to_draw != BLANK)  # which the generator need not learn

@@ -264,7 +264,7 @@ def main(argv=None):
     held_out = shared_training.Batches((images,), held_out_rows, args.batch_size)
     if len(images) < FEWEST:
         raise shared_files.InputError(f"{len(images)} pictures are too few to look at their codes; take {FEWEST}.")
-    others = shared_networks.open_beside(args.beside, images, args.seed, Path(__file__).stem)
+    others = shared_networks.open_beside(args.beside, images, HELD_OUT, args.seed, Path(__file__).stem)
     run = shared_run.Run(globals(), args, source, [images], may_change=LOOKS)
 
     keras.utils.set_random_seed(args.seed)

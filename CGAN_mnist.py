@@ -30,6 +30,7 @@ import shared_data
 import shared_distances
 import shared_figures
 import shared_files
+import shared_networks
 import shared_readers
 import shared_run
 import shared_training
@@ -211,6 +212,8 @@ class JudgeEachEpoch(keras.callbacks.Callback):
 def teach(digits, labels, test, bank, seed, epochs):
     """Return the share of real test digits that a reader trained on generated ones alone reads right.
 
+    That is "GAN-train" of Shmelkov et al., "How good is my GAN?", 2018.
+
     Args:
         digits: uint8 (count, 28, 28), generated.
         labels: int (count,).
@@ -219,9 +222,9 @@ def teach(digits, labels, test, bank, seed, epochs):
         seed: of the reader.
         epochs: to train it for.
     """
-    pupil = shared_readers.build_reader(len(shared_blocks.CHARACTERS), seed)
-    shared_readers.train_reader(pupil, shared_answers.digit_batches((digits, labels), bank, seed), seed, epochs)
-    return shared_readers.reader_accuracy(pupil, test)
+    reader = shared_readers.build_reader(len(shared_blocks.CHARACTERS), seed)
+    shared_readers.train_reader(reader, shared_answers.digit_batches((digits, labels), bank, seed), seed, epochs)
+    return shared_readers.reader_accuracy(reader, test)
 
 
 def save_sweep(part, generator, reader):
@@ -291,9 +294,9 @@ def run_part(run, name, count, sets, banks, reader):
         part.save_grid("styles.png", pictures, "the same noise down each column", COLUMNS)
         save_sweep(part, generator, reader)
         taught = even_labels(min(TAUGHT, len(sets[0][0])))
-        lesson = draw(noise_of(len(taught), args.seed + 1), taught)
+        digits = draw(noise_of(len(taught), args.seed + 1), taught)
         epochs = shared_readers.reader_epochs(len(sets[0][0]) < QUICK)
-        found["taught_accuracy"] = teach(lesson, taught, sets[1], banks[0], args.seed, epochs)
+        found["taught_accuracy"] = teach(digits, taught, sets[1], banks[0], args.seed, epochs)
     part.save_model("generator.keras", generator)
     part.save_model("discriminator.keras", discriminator)
     panels = {
@@ -323,7 +326,7 @@ def main(argv=None):
     for index, (name, labelled) in enumerate(PARTS.items(), start=1):
         numbers = run_part(run, name, f"{index} of {len(PARTS)}", (train, test), banks, reader)
         results |= {f"{name}_{metric}": value for metric, value in numbers.items()}
-        generator = keras.saving.load_model(run.folder / name / "generator.keras", compile=False)
+        (generator,) = shared_networks.load_networks(run.folder / name, "generator")
         asked = ops.convert_to_numpy(one_hot(even_labels(CLASSES * COLUMNS), labelled))
         text = "a row a label" if labelled else "from the same noise without labels"
         pictures[text] = generate(generator, noise_of(len(asked), args.seed), asked)

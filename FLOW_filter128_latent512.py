@@ -286,7 +286,7 @@ def run_autoencoder(run, train, held_out):
     part = run.part("autoencoder", "1 of 3")
     names = ("encoder", "decoder")
     if part.is_done(AUTOENCODER["epochs"]):
-        return [keras.saving.load_model(part.folder / f"{name}.keras", compile=False) for name in names]
+        return shared_networks.load_networks(part.folder, *names)
     batches, watched = (
         shared_training.Batches((images,), np.arange(len(images)), AUTOENCODER["batch_size"], reconstructing)
         for images in (train, held_out)
@@ -321,7 +321,7 @@ def run_sharpened(run, plain, codes, train, held_out):
     """
     part = run.part("sharpened", "2 of 3")
     if part.is_done(SHARPENED["epochs"]):
-        return keras.saving.load_model(part.folder / "decoder.keras", compile=False)
+        return shared_networks.load_networks(part.folder, "decoder")[0]
     batches, watched = (
         shared_training.Batches(arrays, np.arange(len(arrays[0])), SHARPENED["batch_size"], decoding)
         for arrays in ((codes.train, train), (codes.held_out, held_out))
@@ -494,7 +494,7 @@ def main(argv=None):
     train_rows, held_out_rows = shared_data.split_held_out(len(images), HELD_OUT, args.seed)
     if len(images) < FEWEST:
         raise shared_files.InputError(f"{len(images)} pictures are too few to look at their codes; take {FEWEST}.")
-    others = shared_networks.open_beside(args.beside, images, args.seed, Path(__file__).stem)
+    others = shared_networks.open_beside(args.beside, images, HELD_OUT, args.seed, Path(__file__).stem)
     run = shared_run.Run(globals(), args, source, [images], may_change=LOOKS)
     train, held_out = with_mirrored(images[train_rows]), images[held_out_rows]
 

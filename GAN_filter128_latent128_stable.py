@@ -5,16 +5,16 @@
 
 With no remedy (`--remedies` alone) it is GAN_filter128_latent128 without the 5% of the photographs that are held out. A
 bare command takes three: *small* batches, of a quarter of `--batch-size`, so four times the steps; *averaged*, samples
-from a running mean of the generator's weights (Karras et al., "Progressive Growing of GANs", 2018); *deviation*, the
-discriminator is told how much the pictures of a batch differ (Karras et al.). Others can be added: *flips* of the
-photographs; *moved*, the discriminator sees some pictures moved (Zhao et al., "Differentiable Augmentation for
-Data-Efficient GAN Training", 2020); *colours*, it sees them changed in colour; *pyramid*, other networks that cost no
-more a picture: more channels the smaller the map, 4x4 kernels, leaky units and one convolution fewer in the
-discriminator, batch normalisation in the generator (Radford et al., "Unsupervised Representation Learning with
-DCGANs", 2016); *penalty*, of the gradient on real and generated pictures (Mescheder et al., "Which Training Methods for
-GANs do actually Converge?", 2018); *relativistic*, a photograph needs only to look more real than a generated one
-(Huang et al., "The GAN is dead; long live the GAN!", 2024); *spectral* normalisation (Miyato et al. 2018). `--decay 50`
-lets the learning rate fall to 0 in 50 epochs.
+from an exponential moving average of its weights (Karras et al., "Progressive Growing of GANs", 2018); *deviation*, the
+discriminator is told how much the pictures of a batch differ (minibatch standard deviation, Karras et al.). Others can
+be added: *flips* of the photographs; *moved*, the discriminator sees some pictures moved (Zhao et al., "Differentiable
+Augmentation for Data-Efficient GAN Training", 2020); *colours*, it sees them changed in colour; *pyramid*, other
+networks that cost no more a picture: more channels the smaller the map, 4x4 kernels, leaky units and one convolution
+fewer in the discriminator, batch normalisation in the generator (Radford et al., "Unsupervised Representation Learning
+with DCGANs", 2016); *penalty*, of the gradient on real and generated pictures (Mescheder et al., "Which Training
+Methods for GANs do actually Converge?", 2018); *relativistic*, a photograph needs only to look more real than a
+generated one (Huang et al., "The GAN is dead; long live the GAN!", 2024); *spectral* normalisation (Miyato et al.
+2018). `--decay 50` lets the learning rate fall to 0 in 50 epochs.
 
 Writes `runs/GAN_filter128_latent128_stable/`: settings.json, history.csv, curves.png, samples/ (of the same noise, from
 before training on), samples.gif, interpolation.png, results.json, generator.keras, discriminator.keras, checkpoint/.
@@ -186,7 +186,7 @@ def augment(pictures, seed, remedies):
 
 
 class StableGAN(keras.Model):
-    """Generator and discriminator, trained together by `fit` on the sum of two losses, each of which reaches one alone.
+    """Generator and discriminator, trained together by `fit` on the sum of two losses, each of which trains one.
 
     In training, metrics are of pictures as the discriminator sees them, changed or not. On held-out photographs they
     are of unchanged pictures, and without the penalty. Generated pictures are always those of the generator that

@@ -19,6 +19,7 @@ from shared_start import keras  # TensorFlow without its noise; therefore first
 import numpy as np
 from keras import ops
 
+import shared_adversarial
 import shared_blocks
 import shared_codes
 import shared_command_line
@@ -98,9 +99,7 @@ class GAN(keras.Model):
         fake = self.discriminator(ops.stop_gradient(y_pred), training=training)
         d_losses = (ops.softplus(-real) + ops.softplus(fake)) / 2
 
-        constants = [ops.stop_gradient(weight.value) for weight in self.discriminator.trainable_variables]
-        state = self.discriminator.non_trainable_variables  # of normalisation or dropout, if a copy has any
-        judged, _ = self.discriminator.stateless_call(constants, state, y_pred, training=training)
+        judged = shared_adversarial.held_still(self.discriminator, y_pred, training)
         g_losses = ops.softplus(-judged)
 
         values = (d_losses, g_losses, real > 0, fake < 0, ops.sigmoid(real), ops.sigmoid(fake))

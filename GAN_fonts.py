@@ -5,12 +5,13 @@
 
 Adam with the settings that Radford et al., "Unsupervised Representation Learning with DCGANs", 2016, warn of (beta_1 of
 0.9, a high learning rate) makes the `vanilla` arm collapse. Beside it, with all else the same, `matching`: the
-generator matches the means of the discriminator's features (Salimans et al., "Improved Techniques for Training GANs",
-2016, section 3.1); and `penalty`: steep slopes of the discriminator cost (Mescheder et al., "Which Training Methods for
-GANs do actually Converge?", 2018), found by a small step in a random direction. Three seeds each, since collapse is a
-coin toss. `labels`, with the penalty, sees the letter (projection discriminator, Miyato & Koyama 2018): one noise is
-then one style from A to Z. Letters are bent anew each time they come. They are split by face (a bold face may be on
-one side and its italic sister on the other); the reader learns from the GAN's faces, and is tested on the others.
+generator matches the means of the discriminator's features (feature matching, Salimans et al., "Improved Techniques for
+Training GANs", 2016, section 3.1); and `penalty`: steep slopes of the discriminator cost (Mescheder et al., "Which
+Training Methods for GANs do actually Converge?", 2018), found by a small step in a random direction. Three seeds each,
+since collapse is a coin toss. `labels`, with the penalty, sees the letter (projection discriminator, Miyato & Koyama
+2018): one noise is then one style from A to Z. Letters are bent anew each time they come. They are split by face (a
+bold face may be on one side and its italic sister on the other); the reader learns from the GAN's faces, and is tested
+on the others.
 
 Writes `runs/GAN_fonts/`: settings.json, results.json, coverage.png (letters found, and how evenly, by epoch), arms.png
 (samples of each arm), and for each arm and seed, in its own folder, such as `vanilla_0/`: history.csv, curves.png,
@@ -32,6 +33,7 @@ import shared_data
 import shared_figures
 import shared_files
 import shared_letters
+import shared_networks
 import shared_readers
 import shared_run
 import shared_training
@@ -327,7 +329,7 @@ def save_styles(part, draw, generator, reader, train, unseen):
 
 
 def run_part(run, name, count, arm, seed, letters, reader):
-    """Train one arm from one seed.
+    """Train one arm from one seed, and write its part of the run.
 
     Args:
         run: the `shared_run.Run`.
@@ -337,14 +339,11 @@ def run_part(run, name, count, arm, seed, letters, reader):
         seed: of weights, order, bends and the noise of training; samples come from the run's.
         letters: `Letters` to train with, and of unseen faces.
         reader: the letter reader.
-
-    Returns:
-        dict: its final metrics.
     """
     args = run.args
     part = run.part(name, count)
     if part.is_done(args.epochs):
-        return shared_files.read_results(part.folder / "results.json")
+        return
     keras.utils.set_random_seed(seed)
     labelled = arm.get("labelled", False)
     generator, discriminator = build_generator(), build_discriminator()
@@ -380,11 +379,16 @@ def run_part(run, name, count, arm, seed, letters, reader):
         "KL from even letters, nats": ["letter_kl"],
         "spread within a letter, confidence": ["diversity", "confidence"],
     }
-    return part.finish(history, panels, args.epochs, **found)
+    part.finish(history, panels, args.epochs, **found)
 
 
-def save_coverage(run, arms):
-    """Write coverage.png: what the reader finds, by epoch, a colour for each of these arms and a line for each seed."""
+def save_coverage(run, parts):
+    """Write coverage.png: what the reader finds, by epoch, a colour for each arm and a line for each seed.
+
+    Args:
+        run: the `shared_run.Run`.
+        parts: {name of a part: its arm and which of its seeds it has, from 0}.
+    """
     panels = {
         "letters_found": f"letters among {WATCHED:,} samples",
         "letter_kl": "KL from even letters, nats",
@@ -394,11 +398,10 @@ def save_coverage(run, arms):
     figure = Figure(figsize=(16, 3.8), dpi=shared_figures.DPI, layout="constrained")
     figure.suptitle(run.title("by epoch; a line a seed"), fontsize=10)
     for axes, (column, title) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
-        for index, arm in enumerate(arms):
-            for seed in range(ARMS[arm]["seeds"]):
-                history = shared_files.read_history(run.folder / f"{arm}_{seed}" / "history.csv")
-                label = arm if seed == 0 else None
-                axes.plot(history["epoch"], history[column], ".-", color=f"C{index}", alpha=0.8, label=label)
+        for name, (arm, seed) in parts.items():
+            history = shared_files.read_history(run.folder / name / "history.csv")
+            colour, label = f"C{list(ARMS).index(arm)}", arm if seed == 0 else None
+            axes.plot(history["epoch"], history[column], ".-", color=colour, alpha=0.8, label=label)
         axes.set(title=title, xlabel="epoch")
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
@@ -411,15 +414,15 @@ def save_arms(run, parts, letters, results):
 
     Args:
         run: the `shared_run.Run`.
-        parts: {name of a part: its settings and its seed}.
+        parts: as for `save_coverage`.
         letters: `Letters` that they were trained with.
         results: {metric, with the part's name before it: number}.
     """
     noise, asked = noise_of(2 * COLUMNS, run.args.seed), even_labels(2 * COLUMNS)
     pictures = {"letters of the training faces": letters.pick(even_labels(ROWS * COLUMNS), run.args.seed)}
     for name, (arm, _) in parts.items():
-        generator = keras.saving.load_model(run.folder / name / "generator.keras", compile=False)
-        seen = ops.convert_to_numpy(one_hot(asked, arm.get("labelled", False)))
+        (generator,) = shared_networks.load_networks(run.folder / name, "generator")
+        seen = ops.convert_to_numpy(one_hot(asked, ARMS[arm].get("labelled", False)))
         found, kl = (results[f"{name}_{metric}"] for metric in ("letters_found", "letter_kl"))
         pictures[f"{name}: {found:.0f} letters, KL {kl:.3f} nats"] = generate(generator, noise, seen)
     run.save_rows("arms.png", pictures, COLUMNS)
@@ -446,7 +449,7 @@ def judge_reader(reader, unseen, seed):
 
 
 def main(argv=None):
-    """Train the arms that are asked for and not yet done, and return the final metrics as a dict of numbers.
+    """Train the arms that are asked for and not yet done, and return the final metrics of all that have ended.
 
     Raises:
         InputError: as `shared_letters.find_faces` and `shared_run.Run`.
@@ -462,12 +465,17 @@ def main(argv=None):
     results = judge_reader(reader, letters[1], args.seed)
     print(f"The reader reads {results['reader_accuracy']:.2%} of the letters of {len(letters[1].plain)} unseen faces.")
 
-    parts = {f"{arm}_{seed}": (ARMS[arm], args.seed + seed) for arm in args.arms for seed in range(ARMS[arm]["seeds"])}
-    for index, (name, (arm, seed)) in enumerate(parts.items(), start=1):
-        numbers = run_part(run, name, f"{index} of {len(parts)}", arm, seed, letters, reader)
+    parts = {f"{arm}_{seed}": (arm, seed) for arm, settings in ARMS.items() for seed in range(settings["seeds"])}
+    asked = {name: part for name, part in parts.items() if part[0] in args.arms}
+    for index, (name, (arm, seed)) in enumerate(asked.items(), start=1):
+        run_part(run, name, f"{index} of {len(asked)}", ARMS[arm], args.seed + seed, letters, reader)
+
+    ended = {name: part for name, part in parts.items() if (run.folder / name / "results.json").exists()}
+    for name in ended:
+        numbers = shared_files.read_results(run.folder / name / "results.json", "letters_found", "letter_kl")
         results |= {f"{name}_{metric}": value for metric, value in numbers.items()}
-    save_coverage(run, args.arms)
-    save_arms(run, parts, letters[0], results)
+    save_coverage(run, ended)
+    save_arms(run, ended, letters[0], results)
     run.save_results(results)
     return results
 

@@ -216,21 +216,18 @@ class WatchLevels(keras.callbacks.Callback):
 
 
 def run_arm(run, name, count, corpus):
-    """Train and judge one arm.
+    """Train and judge one arm, and write its part of the run.
 
     Args:
         run: the `shared_run.Run`.
         name: of ARMS.
         count: which arm it is of how many, as text.
         corpus: the `Corpus`.
-
-    Returns:
-        dict: its final metrics.
     """
     args, settings = run.args, {key: value for key, value in ARMS[name].items() if key != "by_performance"}
     part = run.part(name, count)
     if part.is_done(args.epochs):
-        return shared_files.read_results(part.folder / "results.json")
+        return
     keras.utils.set_random_seed(args.seed)
     networks = build_networks(len(corpus.styles))
     batches = corpus.batches("train", args.batch_size)
@@ -264,7 +261,7 @@ def run_arm(run, name, count, corpus):
         "F1 of held-out bars": ["val_f1"],
         "dimensions used": ["active_high", "active_low"],
     }
-    return part.finish(history, panels, args.epochs, **numbers)
+    part.finish(history, panels, args.epochs, **numbers)
 
 
 def judge(model, corpus, seed):
@@ -358,9 +355,9 @@ def save_swaps(part, model, corpus, threshold):
         threshold: as from `judge`.
 
     Returns:
-        dict, over SWAPPED pairs of test bars of two styles: `swap_f1_high`, `swap_f1_low`, the F1 score of what is
-        decoded against the bar that gave z_high, and z_low; `swap_style_high`, `swap_style_low`, the share of which
-        z_high, encoded anew, has the style that the head reads from the one, and from the other.
+        dict, over those of SWAPPED pairs of test bars that differ in style, or empty if none does: `swap_f1_high`,
+        `swap_f1_low`, the F1 score of a swapped bar against the bar that gave z_high, and z_low; `swap_style_high`,
+        `swap_style_low`, the share of them whose style, as the head reads it, is that of the one bar, and the other.
     """
     rng = np.random.default_rng(part.args.seed)
     shown = corpus.one_of_each_style(4, rng)
@@ -373,6 +370,8 @@ def save_swaps(part, model, corpus, threshold):
 
     first, second = rng.choice(corpus.rows["test"], (2, SWAPPED))
     differ = corpus.labels[first] != corpus.labels[second]
+    if not differ.any():
+        return {}
     bars = [corpus.bars.hits[rows[differ]] for rows in (first, second)]
     (high, _), (other_high, other_low) = (model.encode(each) for each in bars)
     swapped = to_hits(model.decode(high, other_low), 0, threshold, None)
@@ -387,7 +386,7 @@ def save_swaps(part, model, corpus, threshold):
 
 
 def main(argv=None):
-    """Train the arms that are asked for and not yet done, and return the final metrics as a dict of numbers.
+    """Train the arms that are asked for and not yet done, and return the final metrics of all that have ended.
 
     Raises:
         InputError: as `shared_drums.find_bars` and `shared_run.Run`.
@@ -398,14 +397,20 @@ def main(argv=None):
     bars, source = shared_drums.find_bars(args.data, args.limit, args.seed)
     marks = [np.unique(texts, return_inverse=True)[1] for texts in (bars.styles, bars.splits)]
     run = shared_run.Run(globals(), args, source, [bars.hits, bars.velocities, *marks], LOOKS)
-    results, known = {}, {}  # by arm, and by split
+    corpora = {split: Corpus(bars, split == "by performance", args.seed) for split in ("by performance", "at random")}
+    split_of = {
+        name: "by performance" if arm.get("by_performance", True) else "at random" for name, arm in ARMS.items()
+    }
     for index, name in enumerate(args.arms, start=1):
-        by_performance = ARMS[name].get("by_performance", True)
-        corpus = Corpus(bars, by_performance, args.seed)
-        split = "by performance" if by_performance else "at random"
-        known[split] = known.get(split) or corpus.known()
-        numbers = run_arm(run, name, f"{index} of {len(args.arms)}", corpus)
-        results[name] = {key: numbers[key] for key in TABLE} | {"style_raw": known[split]["style_raw"]}
+        run_arm(run, name, f"{index} of {len(args.arms)}", corpora[split_of[name]])
+
+    paths = {name: run.folder / name / "results.json" for name in ARMS}
+    ended = {name: shared_files.read_results(path, *TABLE) for name, path in paths.items() if path.exists()}
+    known = {split: corpora[split].known() for split in dict.fromkeys(split_of[name] for name in ended)}
+    results = {
+        name: {key: numbers[key] for key in TABLE} | {"style_raw": known[split_of[name]]["style_raw"]}
+        for name, numbers in ended.items()
+    }
     for file, title, rows in (("leak.csv", "split", known), ("arms.csv", "arm", results)):
         table = [{title: name, **numbers} for name, numbers in rows.items()]
         shared_files.write_table(run.folder / file, table)

@@ -28,6 +28,7 @@ import shared_command_line
 import shared_data
 import shared_figures
 import shared_files
+import shared_networks
 import shared_patches
 import shared_readers
 import shared_run
@@ -249,8 +250,7 @@ def save_heads(run, folders, truth):
         truth: float (count, 16, 49), patches of test digits.
     """
     models = {
-        head: PatchModel(*(keras.saving.load_model(folder / f"{name}.keras") for name in ("lstm", "head")))
-        for head, folder in folders.items()
+        head: PatchModel(*shared_networks.load_networks(folder, "lstm", "head")) for head, folder in folders.items()
     }
     groups = {"test digits": to_grey(truth)}
     for given in GIVEN[:2]:

@@ -449,9 +449,8 @@ def main(argv=None):
     """Train, write the run folder, and return the final metrics as a dict of numbers.
 
     Raises:
-        InputError: there are fewer than FEWEST pictures; as
-            `shared_data.find_images`, `shared_attributes.find_attributes`, `shared_run.Run` and
-            `shared_networks.open_beside`.
+        InputError: there are fewer than FEWEST pictures; as `shared_data.find_images`, `shared_run.Run`,
+            `shared_attributes.find_attributes`, `shared_attributes.choose` and `shared_networks.open_beside`.
     """
     parser = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG)
     what = "what the photographs show, laid out as CelebA's list_attr_celeba.txt"
@@ -463,7 +462,7 @@ def main(argv=None):
     if len(images) < FEWEST:
         raise shared_files.InputError(f"{len(images)} pictures are too few; take {FEWEST}.")
     labels = shared_attributes.find_attributes(args.attributes, args.data, source, len(images), args.limit, args.seed)
-    others = shared_networks.open_beside(args.beside, images, args.seed, Path(__file__).stem)
+    others = shared_networks.open_beside(args.beside, images, HELD_OUT, args.seed, Path(__file__).stem)
     train_rows, held_out_rows = shared_data.split_held_out(len(images), HELD_OUT, args.seed)
     labels = shared_attributes.choose(labels, ATTRIBUTES, train_rows)
     train = shared_training.Batches((images,), train_rows, args.batch_size, flipped)

@@ -46,6 +46,7 @@ BETA = 1.0  # weight of KL; 1.0 is the plain lower bound
 LIMIT = 60_000  # digits to train with, which is all
 TEST_BATCH_SIZE = 500
 TESTED = 10_000  # test digits that are looked at, at most
+FEWEST = 20  # of them
 QUICK = 2_000  # digits; with fewer the reader learns for one epoch instead of six
 ACTIVE_VARIANCE = 0.01  # a latent unit is active above it: Burda et al. 2016
 IMPORTANCE_SAMPLES = 1_000  # of each test digit, for its likelihood
@@ -53,7 +54,7 @@ MOVED = 40  # test digits whose codes are moved
 SAMPLES = 40
 PLANE = 20  # pictures of the plane, across and down
 SHAPE = shared_blocks.GLYPH_SHAPE
-LOOKS = ("ACTIVE_VARIANCE", "IMPORTANCE_SAMPLES", "MOVED", "PLANE", "LOOKS")  # what a resumed run may change
+LOOKS = ("ACTIVE_VARIANCE", "IMPORTANCE_SAMPLES", "MOVED", "PLANE", "FEWEST", "LOOKS")  # what a resumed run may change
 TINY = {"UNITS": 32, "LIMIT": 100, "TESTED": 60, "EPOCHS": 1, "IMPORTANCE_SAMPLES": 10, "MOVED": 2, "LATENT_DIM": 4}
 
 
@@ -149,7 +150,8 @@ def negative_log_likelihood(encoder, decoder, pictures, samples, seed):
         # log p(x | z) + log p(z) - log q(z | x), of which the constants of the two normal densities cancel
         of_code = 0.5 * np.sum(noise**2 - z**2 + log_var, axis=-1)
         logits = shared_training.predict(decoder, z, batch_size=samples)
-        nats.append(np.log(samples) - float(ops.logsumexp(of_code - np.asarray(cross_entropy(picture, logits)))))
+        of_picture = ops.convert_to_numpy(cross_entropy(picture, logits))
+        nats.append(np.log(samples) - float(ops.logsumexp(of_code - of_picture)))
     return float(np.mean(nats))
 
 
@@ -277,11 +279,13 @@ def main(argv=None):
     """Train both models, and return their final metrics as a dict of numbers.
 
     Raises:
-        InputError: as `shared_data.find_digits` and `shared_run.Run`.
+        InputError: there are fewer than FEWEST digits; as `shared_data.find_digits` and `shared_run.Run`.
     """
     args = shared_command_line.parser(globals(), shared_data.DIGITS_FLAG, unit="digits").parse_args(argv)
     train, test, source = shared_data.find_digits(args.data, args.seed)
     train, test = [part[: args.limit] for part in train], [part[: min(TESTED, args.limit)] for part in test]
+    if len(test[0]) < FEWEST:
+        raise shared_files.InputError(f"{len(test[0])} digits are too few to look at their codes; take {FEWEST}.")
     run = shared_run.Run(globals(), args, source, [*train, *test], LOOKS)
     bank = shared_blocks.GlyphBank(*train, [args.seed, 0])
     reader = shared_answers.find_digit_reader(train, bank, args.seed, quick=len(train[0]) < QUICK)

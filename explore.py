@@ -106,7 +106,7 @@ def measure(handlers, address):
     with httpx.Client(base_url=address, timeout=60) as page:
         for kind, settings in SETTINGS.items():
             name, named = shared_layout.event_name(kind), shared_layout.named_sliders(kind)
-            label = shared_layout.first_of(handlers.labels(kind))
+            label = shared_layout.shown_first(handlers.labels(kind))
             call(page, f"random_{name}", [label, 1, *settings])
             handlers.measured(kind, label)
             times = []
@@ -132,6 +132,8 @@ def main(argv=None):
     parser.add_argument("--port", type=positive, default=PORT, help="of the page on this machine (%(default)s)")
     parser.add_argument("--measure", action="store_true", help="measure the sliders of a model of each kind, and end")
     args = parser.parse_args(argv)
+    if args.measure and args.folders:
+        parser.error("--measure: takes the models that come with the repository, and no folders")
     begun = time.perf_counter()
     folders = {MODELS_DIR.name: MODELS_DIR}
     if not args.measure:

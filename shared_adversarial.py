@@ -17,9 +17,10 @@ def held_still(network, inputs, training):
 def squared_slopes(judge, pictures, logits, step, seed):
     """Return the squared length of the gradient of logits with respect to the pictures, estimated: (batch, 1).
 
-    That of a step from N(0, step^2 I), divided by `step`, has the squared length as its mean, as far as `judge` is
-    linear there, and needs no second derivative. Lin et al., "Diffusion Adversarial Post-Training", 2025, section 4.3;
-    the cost is that of Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018.
+    It is what the gradient penalties R1 and R2 cost. The difference that a step from N(0, step^2 I) makes, divided by
+    `step` and squared, has it as its mean, as far as `judge` is linear there. Lin et al., "Diffusion Adversarial
+    Post-Training", 2025, section 4.3; the cost is that of Mescheder et al., "Which Training Methods for GANs do
+    actually Converge?", 2018.
 
     Args:
         judge: function from pictures (batch, height, width, channels) to logits (batch, 1).
@@ -33,7 +34,7 @@ def squared_slopes(judge, pictures, logits, step, seed):
 
 
 class Average(keras.layers.Layer):
-    """Holds a copy of a network, whose weights are the running mean of the network's, moving statistics included.
+    """Holds a copy of a network with an exponential moving average of its weights, moving statistics included.
 
     Karras et al., "Progressive Growing of GANs", 2018, appendix A. In the first steps the mean moves more, as the
     network began untrained. As an attribute of a model it is in the model's checkpoints, and is not trained.

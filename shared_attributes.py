@@ -12,6 +12,7 @@ import shared_data
 import shared_drawings
 from shared_figures import DPI, draw_map, to_unit
 from shared_files import InputError, first_of
+from shared_networks import load_networks
 from shared_training import Batches, mirrored
 
 
@@ -152,7 +153,6 @@ def train_reader(part, images, labels, train_rows, held_out_rows, *, epochs, fil
         batch_size: pictures in a step.
         learning_rate: at the start; it falls to 0 along a cosine.
     """
-    path = part.folder / "reader.keras"
     if not part.is_done(epochs):
         table = np.stack([*labels.values()], axis=1)
         train, held_out = (
@@ -170,9 +170,9 @@ def train_reader(part, images, labels, train_rows, held_out_rows, *, epochs, fil
         loss = balanced_cross_entropy(table[train_rows].mean(axis=0))
         reader.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=0.05), loss=loss)
         history = part.fit(reader, train, epochs=epochs, validation_data=held_out)
-        part.save_model(path.name, reader)
+        part.save_model("reader.keras", reader)
         part.finish(history, {"balanced cross-entropy": ["loss"]}, epochs)
-    return keras.saving.load_model(path, compile=False)
+    return load_networks(part.folder, "reader")[0]
 
 
 def balanced_accuracy(labels, probabilities):

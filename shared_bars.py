@@ -12,6 +12,8 @@ from shared_drums import CELLS, INSTRUMENTS, SPLITS, STEPS
 from shared_figures import DPI
 from shared_training import Batches, predict
 
+COLOURED = 8  # styles
+
 
 def f1(hits, others):
     """Return the F1 score of hits against others, uint8 of one shape, over all cells; 1.0 if both have none."""
@@ -153,14 +155,13 @@ def save_density(part, real, drawn):
     figure.savefig(part.folder / "density.png")
 
 
-def save_map(part, codes, styles, shown=8):
+def save_map(part, codes, styles):
     """Write map.png: the first two principal directions of each level, test bars coloured by style.
 
     Args:
         part: of the `shared_run.Run`.
         codes: z_high and z_low, float (count, dimensions) each.
-        styles: text (count,).
-        shown: styles that have a colour of their own, the commonest.
+        styles: text (count,); the COLOURED commonest have a colour of their own.
     """
     names, counts = np.unique(styles, return_counts=True)
     figure = Figure(figsize=(12, 5.5), dpi=DPI, layout="constrained")
@@ -168,7 +169,7 @@ def save_map(part, codes, styles, shown=8):
     for axes, level, z in zip(figure.subplots(1, 2), ("high", "low"), codes, strict=True):
         places = PCA(2).fit_transform(z)
         axes.scatter(*places.T, s=4, color="lightgrey", label="others")
-        for name in names[np.argsort(-counts)][:shown]:
+        for name in names[np.argsort(-counts)][:COLOURED]:
             axes.scatter(*places[styles == name].T, s=6, label=name)
         axes.set(title=f"z_{level}", xlabel="first principal direction", ylabel="second")
     axes.legend(fontsize=8, markerscale=3)

@@ -35,7 +35,7 @@ def slerp(start, end, steps):
 
 
 def noise_of(dimensions, count, seed):
-    """Return noise from N(0, I), float32 (count, dimensions); the first dimensions are always the same."""
+    """Return noise from N(0, I), float32 (count, dimensions); of the same count more dimensions begin with the same."""
     return np.random.default_rng(seed).standard_normal((dimensions, count), np.float32).T
 
 
@@ -157,7 +157,7 @@ class Mixture:
 
 
 def save_spread(path, codes, mixture, noise, title):
-    """Write three curves that say why codes cannot be drawn from N(0, I), and from what they can.
+    """Write three curves that show why N(0, I) does not suit the codes, and which distribution does.
 
     They are the codes' deviation along each principal direction; how far out codes lie; and how well mixtures of
     Gaussians suit held-out codes.

@@ -206,18 +206,17 @@ def convert(path, items, read, size, centre_crop=True):
 
     def fill(index):
         image = read(items[index])
-        if image is None:
-            return False
-        images[index] = resize_square(image, size, centre_crop)
-        small[index] = min(image.shape[:2]) < size
-        return True
+        if image is not None:
+            images[index] = resize_square(image, size, centre_crop)
+            small[index] = min(image.shape[:2]) < size
+            readable[index] = True
 
     print(f"Converting {len(items):,} pictures of {path} to {size}x{size}, once.")
     progress = keras.utils.Progbar(len(items), verbose=1 if sys.stdout.isatty() else 0, unit_name="picture")
     readable, small = np.zeros((2, len(items)), bool)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for index, readable[index] in enumerate(pool.map(fill, range(len(items)))):
-            progress.update(index + 1)
+        for count, _ in enumerate(pool.map(fill, range(len(items))), start=1):
+            progress.update(count)
     if small.any():
         print(f"Note: {small.sum():,} of them are smaller and are enlarged, which blurs them.")
     skipped = np.flatnonzero(~readable)

@@ -178,7 +178,7 @@ def kernel_distance(features, others):
 
 
 def nearest(points, among):
-    """Return of each point the row of the nearest of others, and its Euclidean distance.
+    """For each point return the row of its nearest neighbour in `among`, and the Euclidean distance to it.
 
     Args:
         points: (count, ...) numbers; pictures may be uint8.

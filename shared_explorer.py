@@ -185,7 +185,7 @@ class Pictures(Moved):
             InputError: there is no encoder or photograph, or it cannot be read.
         """
         if self.encoder is None:
-            raise InputError("This model has no encoder: it cannot take photographs. VAE, VAE-GAN and CAE can.")
+            raise InputError("This model has no encoder: it cannot take photographs. VAE, VAE-GAN, CAE and flow can.")
         if path is None:
             raise InputError("Choose a photograph first.")
         image = read_image(path)
@@ -234,8 +234,7 @@ class Bars(Moved):
         self.model = shared_models.open_model(folder)
         self.high, low = self.model.sizes
         self.latent_dim = self.high + low
-        paths = {name: folder / f"{name}.keras" for name in ("encoder_high", "encoder_low")}
-        self.encoder_high, self.encoder_low = load_networks(paths).values()
+        self.encoder_high, self.encoder_low = load_networks(folder, "encoder_high", "encoder_low")
 
     def codes_of(self, noise):
         """Return z_high and z_low of noise (count, latent_dim)."""

@@ -161,7 +161,7 @@ def draw_map(axes, values, names, columns, colours, low, signed=False):
 
     Args:
         axes: of Matplotlib, to draw into.
-        values: float (rows, columns), `low` to 1.
+        values: float (rows, columns); beyond `low` and 1 they have the colours of those.
         names: of the rows.
         columns: their names.
         colours: name of a colour map.

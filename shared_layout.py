@@ -108,7 +108,7 @@ class Layout:
     def chooser(self, *kinds, several=None):
         """Return the list of models of some kinds; some of them are chosen, or one unless `several`."""
         labels = self.handlers.labels(*kinds)
-        chosen = first_of(labels)
+        chosen = shown_first(labels)
         if several:
             chosen = [label for label in labels if label.startswith("models/")][:several] or labels[:several]
         chooser = self.gr.Dropdown(labels, value=chosen, multiselect=bool(several), label="model")
@@ -248,6 +248,6 @@ def within(number, low, high):
     return min(max(number or 0, low), high)
 
 
-def first_of(labels):
+def shown_first(labels):
     """Return the model that a list begins with: FIRST if it is there, None if the list is empty."""
     return FIRST if FIRST in labels else next(iter(labels), None)

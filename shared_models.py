@@ -7,11 +7,12 @@ import shared_blocks
 import shared_patches
 from shared_figures import to_uint8, to_unit
 from shared_files import InputError, read_json, read_results
+from shared_letters import LETTERS
 from shared_networks import load_networks, open_sampler
 from shared_settings import run_of
 from shared_training import predict
 
-LETTERS = {10: "0123456789", 26: "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}  # by their number, of generators that are told one
+ALPHABETS = {len(characters): characters for characters in ("0123456789", LETTERS)}  # of generators that are told one
 
 
 class Glyphs:
@@ -32,11 +33,11 @@ class Glyphs:
     def __init__(self, generator, labelled):
         self.generator = generator
         (self.latent_dim, self.labels) = (tensor.shape[1] for tensor in generator.inputs)
-        if self.labels not in LETTERS:
+        if self.labels not in ALPHABETS:
             raise InputError(
                 f"{generator.name}: takes one of {self.labels} labels; known are 10 digits and 26 letters."
             )
-        self.letters = LETTERS[self.labels] if labelled else ""
+        self.letters = ALPHABETS[self.labels] if labelled else ""
 
     def generate(self, noise, letters=None):
         """Return uint8 pictures (count, 28, 28) of noise (count, latent_dim) and as many letters.
@@ -164,7 +165,7 @@ class Writer:
         )
 
 
-def settings_of(folder):
+def script_and_arm(folder):
     """Return the name of the script of a run or of a part of one, and what its constant ARMS says of the arm, if any.
 
     Raises:
@@ -190,30 +191,26 @@ def open_model(folder):
         InputError: it holds no such networks, or a damaged one, or is not named as the run named it.
     """
     folder = folder.resolve()
-    paths = {path.stem: path for path in sorted(folder.glob("*.keras"))}
-    if not paths:
+    names = {path.stem for path in folder.glob("*.keras")}
+    if not names:
         parts = sorted({path.parent for path in folder.glob("*/*.keras")})
         if len(parts) == 1:
             return open_model(parts[0])
-        names = f" itself; take one of {', '.join(part.name for part in parts)}" if parts else ""
-        raise InputError(f"{folder}: holds no networks{names}.")
-
-    def networks(*names):
-        return load_networks({name: paths[name] for name in names}).values()
-
-    if {"lstm", "head"} <= paths.keys():
-        return Patches(*networks("lstm", "head"))
-    if {"encoder_high", "prior", "decoder"} <= paths.keys():
-        prior, decoder = networks("prior", "decoder")
-        _, arm = settings_of(folder)
+        which = f" itself; take one of {', '.join(part.name for part in parts)}" if parts else ""
+        raise InputError(f"{folder}: holds no networks{which}.")
+    if {"lstm", "head"} <= names:
+        return Patches(*load_networks(folder, "lstm", "head"))
+    if {"encoder_high", "prior", "decoder"} <= names:
+        prior, decoder = load_networks(folder, "prior", "decoder")
+        _, arm = script_and_arm(folder)
         threshold = read_results(folder / "results.json", "threshold")["threshold"]
         return Drums(prior if arm.get("learned_prior", True) else None, decoder, threshold)
-    if "text2image" in paths:
-        return Writer(*networks("text2image"))
-    if "model" in paths:
-        return open_arithmetic(folder, *networks("model"))
-    if "generator" in paths:
-        (generator,) = networks("generator")
+    if "text2image" in names:
+        return Writer(*load_networks(folder, "text2image"))
+    if "model" in names:
+        return open_arithmetic(folder, *load_networks(folder, "model"))
+    if "generator" in names:
+        (generator,) = load_networks(folder, "generator")
         if len(generator.inputs) == 2:
             return Glyphs(generator, labelled=folder.name.startswith("labels"))
     return open_sampler(folder)
@@ -223,5 +220,5 @@ def open_arithmetic(folder, model):
     """Return the `Solver` or `Writer` that a model of an arithmetic experiment is."""
     if model.output_shape[1:] != (shared_blocks.ANSWER_LENGTH, len(shared_blocks.CHARACTERS)):
         return Writer(model)
-    script, ideas = settings_of(folder)
+    script, ideas = script_and_arm(folder)
     return Solver(model, aligned="aligned" in ideas or script == "task2_img2txt_glyphs", turned="reversed" in ideas)

@@ -10,22 +10,22 @@ from shared_files import InputError, fingerprint, read_json, read_results
 from shared_training import predict
 
 
-def network_files(folder):
-    """Return {name: path} of the networks of a finished run; raise `InputError` if it has none or has not ended."""
-    paths = {path.stem: path for path in sorted(folder.glob("*.keras"))}
-    if not (folder / "results.json").exists() or not paths:
+def network_names(folder):
+    """Return the names of a finished run's networks, sorted; raise `InputError` if it has none or has not ended."""
+    names = sorted(path.stem for path in folder.glob("*.keras"))
+    if not (folder / "results.json").exists() or not names:
         raise InputError(f"{folder}: not the folder of a finished run with networks.")
-    return paths
+    return names
 
 
-def load_networks(paths):
-    """Return {name: `keras.Model`} of {name: path}; raise `InputError` if one is damaged."""
-    networks = {}
-    for name, path in paths.items():
+def load_networks(folder, *names):
+    """Return the networks `<name>.keras` of a folder, a list of `keras.Model`; raise `InputError` if one is damaged."""
+    networks = []
+    for name in names:
         try:
-            networks[name] = keras.saving.load_model(path, compile=False)
+            networks.append(keras.saving.load_model(folder / f"{name}.keras", compile=False))
         except Exception as error:  # nearly anything, of a damaged file
-            raise InputError(f"{path.parent}: a network is damaged ({path.name}: {error}).") from error
+            raise InputError(f"{folder}: a network is damaged ({name}.keras: {error}).") from error
     return networks
 
 
@@ -35,48 +35,53 @@ def is_vae(networks):
     return "decoder" in networks and isinstance(latent, dict) and {"z_mean", "z_log_var"} <= latent.keys()
 
 
-def open_networks(folder, pictures, seed):
-    """Return the networks of a finished run of a VAE or a GAN.
+def open_networks(folder, pictures, held_out, seed):
+    """Return the networks of a finished run of a VAE or a GAN; say so if it was trained with the held-out pictures.
 
     Args:
         folder: `pathlib.Path` of the run.
         pictures: fingerprint of those that it must have been given.
-        seed: that it must have had, by which pictures are held out.
+        held_out: share of them that is held out, and that it must have held out if it held out any.
+        seed: by which they are chosen.
 
     Returns:
         str, the name of its script; int, the epochs that it was trained for; {name: `keras.Model`}, with "encoder",
         which gives {"z_mean", "z_log_var"}, and "decoder", or with "generator".
 
     Raises:
-        InputError: it is no such run, has not ended, is damaged, or had other pictures or another seed.
+        InputError: it is no such run, has not ended, is damaged, had other pictures or held out others of them.
     """
-    paths = network_files(folder)
-    settings = read_json(folder / "settings.json", "script", "fingerprint", "data", "arguments")
+    names = network_names(folder)
+    settings = read_json(folder / "settings.json", "script", "fingerprint", "data", "constants", "arguments")
     if settings["fingerprint"] != pictures:
         raise InputError(f"{folder}: was trained on other pictures ({settings['data']}).")
-    if settings["arguments"].get("seed") != seed:
-        raise InputError(f"{folder}: was trained with another seed, so that it held out other pictures.")
+    share = settings["constants"].get("HELD_OUT")
+    if share is None:
+        print(f"Note: {folder.name} held out no pictures; it was trained with those that it is measured beside.")
+    elif (share, settings["arguments"].get("seed")) != (held_out, seed):
+        raise InputError(f"{folder}: held out other pictures (its --seed or HELD_OUT is another).")
     epochs = read_results(folder / "results.json", "epochs")["epochs"]
-    networks = load_networks(paths)
+    networks = dict(zip(names, load_networks(folder, *names), strict=True))
     if not (is_vae(networks) or "generator" in networks):
         raise InputError(f"{folder}: holds no networks of a VAE or a GAN.")
     return settings["script"], epochs, networks
 
 
-def open_beside(folders, images, seed, script):
+def open_beside(folders, images, held_out, seed, script):
     """Return the runs that a script is compared with, as a list of what `open_networks` returns.
 
     Args:
         folders: list of `pathlib.Path`, of the runs.
         images: the pictures of this run.
-        seed: of this run.
+        held_out: share of them that is held out.
+        seed: by which they are chosen.
         script: name of this one.
 
     Raises:
         InputError: two are runs of one script, or one is of this script; as `open_networks`.
     """
     pictures = fingerprint(images)
-    others = [open_networks(folder, pictures, seed) for folder in folders]
+    others = [open_networks(folder, pictures, held_out, seed) for folder in folders]
     scripts = [script, *(name for name, *_ in others)]
     if len({*scripts}) < len(scripts):
         raise InputError("--beside: takes one run of a script, and none of this one.")
@@ -159,8 +164,8 @@ def open_sampler(folder):
     Raises:
         InputError: it holds no such networks, or a damaged one.
     """
-    paths = {name: folder / f"{name}.keras" for name in ("generator", "prior", "encoder", "decoder")}
-    networks = load_networks({name: path for name, path in paths.items() if path.exists()})
+    names = [name for name in ("generator", "prior", "encoder", "decoder") if (folder / f"{name}.keras").exists()]
+    networks = dict(zip(names, load_networks(folder, *names), strict=True))
     if "generator" in networks:
         chain, low = [networks["generator"]], -1
     elif {"prior", "decoder"} <= networks.keys():

@@ -5,7 +5,7 @@ import html
 from shared_handlers import show_bar
 from shared_handwriting import FIELDS
 from shared_layout import Layout, within
-from shared_models import LETTERS
+from shared_models import ALPHABETS
 
 ASKED = 6  # arithmetic models that are asked unless one chooses
 QUARTERS = "repeating-linear-gradient(white 0 49px, #bbb 49px 50px)"  # of the paper
@@ -31,15 +31,15 @@ class Page(Layout):
             with gr.Tab("Arithmetic"):
                 self.arithmetic()
                 self.handwriting()
-            with gr.Tab("Digits") as tab:
+            with gr.Tab("Digits"):
                 with gr.Tab("Complete"):
                     self.completion()
                 with gr.Tab("Ask for a digit") as inner:
-                    self.glyphs("digits", inner, LETTERS[10])
+                    self.glyphs("digits", inner, ALPHABETS[10])
                 with gr.Tab("Move a code") as inner:
                     self.pictures("digit codes", inner, self.drawn_digit)
             with gr.Tab("Letters") as tab:
-                self.glyphs("letters", tab, LETTERS[26])
+                self.glyphs("letters", tab, ALPHABETS[26])
             with gr.Tab("Drums") as tab:
                 self.drums(tab)
             notes = self.line()

@@ -39,6 +39,7 @@ from shared_training import (
 )
 
 RUNS_DIR = Path(__file__).resolve().parent / "runs"
+DRAWN = "_drawn"  # ends the names of runs on drawn data
 
 
 class Run:
@@ -100,7 +101,7 @@ class Run:
     def _open_folder(self, settings, may_change):
         """Choose and take the folder; return `settings`, with those of earlier starts if the run is a resumed one."""
         named = Path(self.args.out).expanduser().resolve() if self.args.out else None
-        name = self.name + ("_drawn" if STAND_IN in self.source else "")
+        name = self.name + (DRAWN if STAND_IN in self.source else "")
         is_first = device_layout()[2] == 0
         if self.args.resume:
             self.folder = named or newest_run(name, self.name)
@@ -273,11 +274,15 @@ def numbered_folders(name):
 
 
 def newest_run(name, script):
-    """Return the newest `runs/<name>` or `runs/<name>_<n>` that is a run of `script`; `<name>_2` may be another one."""
-    for _, folder in sorted(numbered_folders(name).items(), reverse=True):
-        path = folder / "settings.json"
-        if path.exists() and read_json(path, "script")["script"] == script:
-            return folder
+    """Return the newest `runs/<name>` or `runs/<name>_<n>` that is a run of `script`; `<name>_2` may be another one.
+
+    If there is none, it looks for one on other data, whether drawn or not: that may do for what is asked of it.
+    """
+    for each in dict.fromkeys((name, script, script + DRAWN)):
+        for _, folder in sorted(numbered_folders(each).items(), reverse=True):
+            path = folder / "settings.json"
+            if path.exists() and read_json(path, "script")["script"] == script:
+                return folder
     return RUNS_DIR / name
 
 

@@ -14,7 +14,7 @@ from shared_files import InputError, read_json
 
 # Constants and flags that may differ when a run is resumed. Data and limit may, since the data's contents may not.
 MAY_CHANGE = {
-    *("EPOCHS", "LIMIT", "PRECISION", "SAMPLES", "MEASURED", "INTERPOLATION_STEPS", "REPORT", "TINY"),
+    *("EPOCHS", "LIMIT", "PRECISION", "MEASURED", "INTERPOLATION_STEPS", "REPORT", "TINY"),
     *("data", "distribute", "epochs", "limit", "out", "resume", "tensorboard", "traceback"),
 }
 

@@ -266,19 +266,17 @@ class GANWatch(keras.callbacks.Callback):
             noise each time.
         low: smallest value that a picture may have.
         high: largest value.
-        patience: epochs of certain discriminator and rising generator loss before the warning.
-        warm_up: steps before the first warning; until then samples of photographs are flat where all is well, too.
     """
 
     counters = ("g_loss", "epochs_won")
+    patience = 3  # epochs of certain discriminator and rising generator loss before the warning
+    warm_up = 1_000  # steps before the first warning; until then samples of photographs are flat where all is well, too
 
-    def __init__(self, samples, *, low, high, patience=3, warm_up=1_000):
+    def __init__(self, samples, *, low, high):
         super().__init__()
         self.samples = samples
         self.low = low
         self.high = high
-        self.patience = patience
-        self.warm_up = warm_up
         self.g_loss = np.inf
         self.epochs_won = 0
 

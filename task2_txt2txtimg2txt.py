@@ -8,9 +8,9 @@ ConvLSTM of Shi et al., 2015. The loss is the categorical cross-entropy of a cha
 not done again on --resume.
 
 Writes `runs/task2_txt2txtimg2txt/`: settings.json, results.json, text_accuracy_by_share.png (figure 10),
-text_accuracy_by_epoch.png (11), image_accuracy_augmented.png (12), and for each part, `text_<share>/` or
-`image_<model>_<augmented|plain>/`: history.csv, curves.png, results.json, model.keras, checkpoint/, for text
-errors.csv, error_kinds.csv and errors.png (every wrong answer), for images answers.png.
+text_accuracy_by_epoch.png (11), image_accuracy_<augmented|plain>.png (12 and 13), and for each part,
+`text_<share>/` or `image_<model>_<augmented|plain>/`: history.csv, curves.png, results.json, model.keras, checkpoint/,
+for text errors.csv, error_kinds.csv and errors.png (every wrong answer), for images answers.png.
 Departs from the report: pixels are divided by 255 once, not twice; training pictures are made anew each epoch, from
 other digits than the test's; no expression is on both sides; accuracy per epoch from text is of 2,000 tests at most.
 """

@@ -7,8 +7,6 @@ kernels rounded and files compressed, to a quarter of their size, to be loaded b
 directions.csv, if there is one; and settings.json, without the paths and the machine that the run had.
 """
 
-from shared_start import keras  # TensorFlow without its noise; therefore first
-
 import shutil
 import zipfile
 from pathlib import Path
@@ -17,7 +15,7 @@ import numpy as np
 
 from shared_command_line import OneLineParser, run_script
 from shared_files import make_folder, read_json, write_json, written_whole
-from shared_networks import network_files
+from shared_networks import load_networks, network_names
 from shared_settings import run_of
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -57,9 +55,9 @@ def keep(folder, models):
     """Keep the networks of one finished run, or of a part of one, in a folder of its name in `models`.
 
     Raises:
-        InputError: as `shared_networks.network_files`.
+        InputError: as `shared_networks.network_names` and `shared_networks.load_networks`.
     """
-    paths = [path for name, path in network_files(folder).items() if name not in NOT_KEPT]
+    names = [name for name in network_names(folder) if name not in NOT_KEPT]
     run = run_of(folder)
     settings = read_json(run / "settings.json", *KEPT_SETTINGS, "arguments")
     arguments = {name: value for name, value in settings["arguments"].items() if name in KEPT_ARGUMENTS}
@@ -69,9 +67,10 @@ def keep(folder, models):
     for name in KEPT_TABLES:
         if (folder / name).exists():
             shutil.copy(folder / name, kept)
-    for path in paths:
-        save_small(keras.saving.load_model(path, compile=False), kept / path.name)
-        print(f"{kept / path.name}: {(kept / path.name).stat().st_size / 1e6:.1f} MB")
+    for name, network in zip(names, load_networks(folder, *names), strict=True):
+        path = kept / f"{name}.keras"
+        save_small(network, path)
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
 def main(argv=None):

@@ -82,11 +82,12 @@ def test_all_ways_to_sample_start_from_the_same_noise():
     np.testing.assert_allclose(prior.predict(noise, verbose=0), ways["fitted Gaussian"], rtol=1e-3, atol=1e-3)
 
 
-def test_a_vae_and_a_gan_are_compared(tiny, trained, data, tmp_path):
+def test_a_vae_and_a_gan_are_compared(tiny, trained, data, tmp_path, capsys):
     others = ["VAE_filter64_latent128", "GAN_filter128_latent256"]
     folder = tmp_path / "run"
     beside = [str(trained(name, *data)) for name in others]
     results = tiny("CAE_filter128_latent512").main([*data, "--out", str(folder), "--beside", *beside])
+    assert capsys.readouterr().out.count("GAN_filter128_latent256 held out no pictures") == 1
     rows = read_comparison(folder)
     ours = [f"{script.OURS}, {way}" for way in ("reconstructions", "N(0, I)", "fitted Gaussian")]
     assert {
@@ -119,11 +120,12 @@ def test_a_vae_and_a_gan_are_compared(tiny, trained, data, tmp_path):
         with pytest.raises(InputError, match=words):
             script.main([*data, "--out", str(tmp_path / "new"), "--beside", str(wrong)])
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before  # said before training
-    fingerprint = read_json(folder / "settings.json")["fingerprint"]
+    fingerprint, share = read_json(folder / "settings.json")["fingerprint"], script.HELD_OUT
     for wrong, words in (
-        ((tmp_path / others[1], "another", 0), "was trained on other pictures"),
-        ((tmp_path / others[1], fingerprint, 1), "was trained with another seed"),
-        ((folder, fingerprint, 0), "holds no networks of a VAE or a GAN"),
+        ((tmp_path / others[1], "another", share, 0), "was trained on other pictures"),
+        ((tmp_path / others[0], fingerprint, share, 1), "held out other pictures"),
+        ((tmp_path / others[0], fingerprint, 0.5, 0), "held out other pictures"),
+        ((folder, fingerprint, share, 0), "holds no networks of a VAE or a GAN"),
     ):
         with pytest.raises(InputError, match=words):
             shared_networks.open_networks(*wrong)

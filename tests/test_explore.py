@@ -415,6 +415,12 @@ def test_the_page_answers_over_http(address, tmp_path):
     assert line.startswith("paper.pdf: no picture")
 
 
+def test_the_benchmark_takes_no_folders(capsys):
+    with pytest.raises(SystemExit):
+        explore.main(["runs", "--measure"])
+    assert "--measure: takes the models that come with the repository" in capsys.readouterr().err
+
+
 def test_measured_sliders_move_a_picture_whatever_directions_came_with_its_model(address):
     client = pytest.importorskip("gradio_client").Client(address, verbose=False)
     for label, idle in ((FACES, {10, 11}), (CATS, set(range(12)))):

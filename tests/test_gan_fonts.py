@@ -7,6 +7,7 @@ import pytest
 import GAN_fonts as script
 import shared_letters
 import shared_readers
+from shared_files import write_json
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +130,24 @@ def test_noise_is_found_again(monkeypatch):
     assert np.abs(again.astype(int) - letters).mean() < 0.3 * np.abs(start.astype(int) - letters).mean()
     for weight, old in zip(generator.weights, before, strict=True):
         np.testing.assert_array_equal(np.array(weight), old)
+
+
+def test_a_resumed_run_shows_arms_that_ended_before(tiny, tmp_path, monkeypatch):
+    tiny("GAN_fonts")
+    monkeypatch.setattr(script, "ARMS", {"vanilla": {"seeds": 2}, "labels": {"seeds": 1}})
+    monkeypatch.setattr(shared_readers, "find_reader", lambda *args: None)
+    monkeypatch.setattr(script, "judge_reader", lambda *args: {"reader_accuracy": 1.0})
+    numbers = {"letters_found": 26, "letter_kl": 0.1, "epochs_asked": 1}
+    monkeypatch.setattr(
+        script,
+        "run_part",
+        lambda run, name, *args: write_json(run.part(name, "").folder / "results.json", numbers),
+    )
+    shown = []
+    monkeypatch.setattr(script, "save_coverage", lambda run, parts: None)
+    monkeypatch.setattr(script, "save_arms", lambda run, parts, letters, results: shown.append(parts))
+    flags = ["--out", str(tmp_path / "run"), "--arms"]
+    script.main([*flags, "labels"])
+    results = script.main([*flags, "vanilla", "--resume"])
+    assert [list(parts) for parts in shown] == [["labels_0"], ["vanilla_0", "vanilla_1", "labels_0"]]
+    assert {f"{name}_letters_found" for name in shown[1]} <= results.keys()

@@ -1,5 +1,7 @@
 """The hierarchical VAE of drums: its divergences, annealing and free bits, what is drawn, and what the corpus tells."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import HVAE_drums as script
 import shared_bars
 import shared_drums
+from shared_files import write_json
 
 
 @pytest.fixture
@@ -177,3 +180,32 @@ def test_one_of_each_style_comes_first(corpus):
     there = len(set(corpus.bars.styles[corpus.rows["test"]]))
     assert len(set(corpus.bars.styles[rows[:there]])) == there
     assert set(rows) <= set(corpus.rows["test"])
+
+
+def test_a_resumed_run_shows_arms_that_ended_before(tiny, tmp_path, monkeypatch):
+    tiny("HVAE_drums")
+    monkeypatch.setattr(script, "ARMS", {"linear": {}, "random_bars": {"by_performance": False}})
+    numbers = {**dict.fromkeys(script.TABLE, 0.5), "epochs_asked": 1}
+    monkeypatch.setattr(
+        script,
+        "run_arm",
+        lambda run, name, count, corpus: write_json(run.part(name, count).folder / "results.json", numbers),
+    )
+    flags = ["--out", str(tmp_path / "run"), "--arms"]
+    assert {name.split("_f1")[0] for name in script.main([*flags, "random_bars"]) if "_f1" in name} == {"random_bars"}
+    resumed = script.main([*flags, "linear", "--resume"])
+    assert {name.split("_f1")[0] for name in resumed if "_f1" in name} == {"linear", "random_bars"}
+    assert resumed["linear_style_raw"] != resumed["random_bars_style_raw"], "each has the split of its arm"
+    for file in ("arms.csv", "leak.csv"):
+        assert len((tmp_path / "run" / file).read_text().splitlines()) == 3
+
+
+def test_bars_of_one_style_are_not_compared_by_it(tiny, corpus, tmp_path):
+    tiny("HVAE_drums")
+    (tmp_path / "sounds").mkdir()
+    part = SimpleNamespace(args=SimpleNamespace(seed=0), folder=tmp_path, save_grid=lambda *args, **settings: None)
+    assert script.save_swaps(part, build(), corpus, 0.0).keys() == {
+        *("swap_f1_high", "swap_f1_low", "swap_style_high", "swap_style_low"),
+    }
+    corpus.labels[:] = 0
+    assert script.save_swaps(part, build(), corpus, 0.0) == {}

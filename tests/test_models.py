@@ -26,7 +26,7 @@ def noise_of(*shape):
 
 
 def network(folder, name):
-    return load_networks({name: MODELS / folder / f"{name}.keras"})[name]
+    return load_networks(MODELS / folder, name)[0]
 
 
 def share_right(folder, queries, answers):

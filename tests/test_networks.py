@@ -146,14 +146,14 @@ def test_a_run_is_compared_with_one_of_each_other_script(monkeypatch):
     images = draw_faces(2, 16, seed=0)
     opened = []
 
-    def open_one(folder, pictures, seed):
-        opened.append((pictures, seed))
+    def open_one(folder, pictures, held_out, seed):
+        opened.append((pictures, held_out, seed))
         return folder, 3, {}
 
     monkeypatch.setattr(shared_networks, "open_networks", open_one)
-    found = shared_networks.open_beside(["a", "b"], images, 7, "c")
+    found = shared_networks.open_beside(["a", "b"], images, 0.05, 7, "c")
     assert [script for script, *_ in found] == ["a", "b"]
-    assert set(opened) == {(fingerprint(images), 7)}
+    assert set(opened) == {(fingerprint(images), 0.05, 7)}
     for folders in (["a", "a"], ["a", "c"]):
         with pytest.raises(InputError, match="takes one run of a script, and none of this one"):
-            shared_networks.open_beside(folders, images, 7, "c")
+            shared_networks.open_beside(folders, images, 0.05, 7, "c")

@@ -25,7 +25,7 @@ PICTURES = [np.arange(12, dtype=np.uint8)]
 
 def open_run(name="script", *, constants=None, source="4 drawn faces", data=PICTURES, may_change=(), **arguments):
     args = argparse.Namespace(**{**vars(parse()), **arguments})
-    experiment = {"__file__": f"{name}.py", "BETA": 8.0, "EPOCHS": 3, "SAMPLES": 32, **(constants or {})}
+    experiment = {"__file__": f"{name}.py", "BETA": 8.0, "EPOCHS": 3, "MEASURED": 32, **(constants or {})}
     return shared_run.Run(experiment, args, source, data, may_change)
 
 
@@ -38,7 +38,7 @@ def test_run_folders_are_numbered_never_overwritten():
     assert [folder.name for folder in folders] == ["script", "script_2", "script_3"]
     assert open_run(resume=True).folder == folders[-1]
     settings = settings_of(open_run())
-    assert settings["constants"] == {"BETA": 8.0, "EPOCHS": 3, "SAMPLES": 32}
+    assert settings["constants"] == {"BETA": 8.0, "EPOCHS": 3, "MEASURED": 32}
     assert settings["data"] == "4 drawn faces"
     assert settings["backend"] in settings["versions"]
 
@@ -166,14 +166,14 @@ def test_resume_only_with_the_same_settings(monkeypatch):
 
 def test_what_only_looks_at_the_model_may_change(capsys):
     open_run(constants={"PRECISION": "float32", "OWN": 1})
-    changes = {"SAMPLES": 8, "EPOCHS": 9, "PRECISION": "mixed_bfloat16", "OWN": 2}
+    changes = {"MEASURED": 8, "EPOCHS": 9, "PRECISION": "mixed_bfloat16", "OWN": 2}
     resumed = open_run(constants=changes, may_change=("OWN",), resume=True, epochs=7, limit=99)
     settings = settings_of(resumed)
     assert {name: settings["constants"][name] for name in changes} == changes
     first, second = settings["starts"]
     assert "changed" not in first
     assert {name: second["changed"][name] for name in changes} == {
-        "SAMPLES": [32, 8],
+        "MEASURED": [32, 8],
         "EPOCHS": [3, 9],
         "PRECISION": ["float32", "mixed_bfloat16"],
         "OWN": [1, 2],
@@ -247,8 +247,9 @@ def test_drawn_data_have_folders_of_their_own():
     drawn = {"source": f"4 drawn faces ({STAND_IN})"}
     assert open_run(**drawn).folder.name == "script_drawn"
     assert open_run(**drawn).folder.name == "script_drawn_2"
-    with pytest.raises(InputError, match="no run to resume"):
-        open_run(resume=True)
+    with pytest.raises(InputError, match="was started on other data"):
+        open_run(data=[PICTURES[0] + 1], resume=True)
+    assert open_run(resume=True).folder.name == "script_drawn_2", "of the same data, it may be another part's run"
     assert open_run().folder.name == "script"
     assert open_run(**drawn, resume=True).folder.name == "script_drawn_2"
     assert open_run(resume=True).folder.name == "script"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import tiny_digits
 
+import shared_files
 import shared_training
 import VAE_mnist_traversal as script
 
@@ -82,6 +83,12 @@ def test_the_likelihood_is_that_of_numerical_integration(tiny):
     model.compile()
     bound = model.evaluate(pictures, verbose=0, return_dict=True)["loss"]
     assert bound > exact
+
+
+def test_too_few_digits_are_one_line(tiny, tmp_path):
+    with pytest.raises(shared_files.InputError, match="19 digits are too few"):
+        tiny("VAE_mnist_traversal").main(["--out", str(tmp_path / "run"), "--limit", "19"])
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_describes_every_dimension(tiny, tmp_path, monkeypatch, eagerly):
