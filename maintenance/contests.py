@@ -69,7 +69,7 @@ class Contest:
 
 
 def multiply_adds(model):
-    """Return the multiply-add operations of a functional model's layers for one example, forward."""
+    """Return the multiply-add operations of a model's convolutions, LSTMs and dense layers for one example, forward."""
     total = 0
     for layer in model.layers:
         weights = sum(prod(weight.shape) for weight in layer.trainable_weights if len(weight.shape) > 1)

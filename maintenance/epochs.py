@@ -1,4 +1,4 @@
-"""Seconds that an epoch of every model of faces takes on this machine, one model after the other; prints a table.
+"""Seconds that an epoch takes of the models of faces that RESULTS.md puts on one yardstick; prints a table.
 
     python -m maintenance.epochs                                       # some minutes on two cores
     python -m maintenance.epochs --keep "two cores of an Intel Xeon"   # put the numbers into assets/results.csv as well

@@ -141,6 +141,8 @@ def put(numbers, report=None, headline=None, **fields):
     rows = read_rows()
     old = [index for index, row in enumerate(rows) if key.items() <= row.items()]
     headline = headline or next((rows[index]["metric"] for index in old if rows[index]["headline"]), None)
+    if headline and headline not in numbers:
+        raise InputError(f"--headline {headline}: is none of the numbers.")
     if headline:
         rows = [row | {"headline": ""} if row["script"] == key["script"] else row for row in rows]
     new = [

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import get_data_path
 
 import shared_command_line
 import shared_data
 import shared_drawings
+import shared_letters
 import shared_run
 import shared_training
 
@@ -98,6 +100,19 @@ def trained(tiny, eagerly, kept_runs, tmp_path):
         return folder
 
     return copy
+
+
+def some_masters():
+    """Return the letters of four faces that Matplotlib brings, uint8 (4, 26, MASTER, MASTER)."""
+    files = sorted((Path(get_data_path()) / "fonts" / "ttf").glob("DejaVuSans*.ttf"))[:4]
+    return np.stack([shared_letters.draw_face(path) for path in files])
+
+
+def marked_digits(folder, digits, labels):
+    """Write an `.npz` file whose training digits are uint8 `digits` (count, 28, 28), and whose test digits are grey."""
+    arrays = {"x_train": digits, "y_train": labels, "x_test": np.minimum(digits, 99), "y_test": labels}
+    np.savez(folder / "marked.npz", **arrays)
+    return folder / "marked.npz"
 
 
 def parse(*flags):

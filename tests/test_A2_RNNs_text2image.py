@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import tiny_mnist
+from conftest import marked_digits, tiny_mnist
 
 import A2_RNNs_text2image as script
 import shared_blocks
@@ -43,6 +43,23 @@ def test_yardsticks_are_the_mean_squared_errors_that_they_say():
     constant = np.broadcast_to((0.5 * shares)[None, :, None, None], pictures.shape)
     assert measured["constant_mse"] == pytest.approx(np.square(constant - pictures / 255).mean(), rel=1e-5)
     assert measured["constant_mse"] > measured["mean_glyph_mse"]
+
+
+def test_glyphs_and_expressions_of_the_test_are_never_trained_on(monkeypatch, tmp_path):
+    """Training digits are all bright, test digits all grey."""
+    path = marked_digits(tmp_path, np.full((50, 28, 28), 255, np.uint8), np.arange(50) % 10)
+    monkeypatch.setattr("shared_answers.find_digit_reader", lambda *args, **options: None)
+    monkeypatch.setattr(shared_readers, "reader_accuracy", lambda *args: 1.0)
+
+    def fit(run, model, batches, *, validation_data, **options):
+        seen = [{*np.rint(255 * data.all()[1][:, -1, 0, 0]).tolist()} for data in (batches, validation_data)]
+        assert seen == [{255}, {99}]
+        assert not {*batches.rows} & {*validation_data.rows}
+        raise InterruptedError
+
+    monkeypatch.setattr("shared_run.Run.fit", fit)
+    with pytest.raises(InterruptedError):
+        script.main(["--mnist", str(path), "--encoders", "1", "--decoders", "1", "--units", "4", "--limit", "200"])
 
 
 def run(tmp_path, *flags):

@@ -99,6 +99,12 @@ def test_attributes_that_all_training_pictures_share_are_left_out(capsys):
     assert "alike in none, held out, which" in capsys.readouterr().out
 
 
+def test_attributes_that_tell_nothing_apart_are_refused():
+    with pytest.raises(InputError, match="tells nothing apart"):
+        shared_attributes.choose({"a": np.zeros(4, bool)}, ["a"], [0, 1])
+    assert shared_attributes.choose({}, ["a"], [0, 1]) == {}
+
+
 def test_batches_of_the_reader_are_mirrored_at_random():
     images = np.zeros((200, 2, 2, 3), np.uint8)
     images[:, :, 0] = 255

@@ -16,11 +16,11 @@ import shared_drawings
 from shared_files import InputError
 
 
-def write_pictures(folder, count, size=20):
-    """Write PNG files, number i of them grey of value i."""
+def write_pictures(folder, count):
+    """Write PNG files of 20x20 pixels, number i of them grey of value i."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):
-        Image.new("RGB", (size, size), (index,) * 3).save(folder / f"{index:03d}.png")
+        Image.new("RGB", (20, 20), (index,) * 3).save(folder / f"{index:03d}.png")
     return folder
 
 
@@ -286,7 +286,19 @@ def test_mnist_files(tmp_path, capsys, monkeypatch):
     whole = (tmp_path / "mnist.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "flipped.npz").write_bytes(whole[:3000] + bytes(200) + whole[3200:])
-    for name in ("nowhere.npz", "text.npz", "other.npz", "objects.npz", "cut.npz", "flipped.npz"):
+    digits = {"x_train": train[0], "y_train": train[1], "x_test": test[0], "y_test": test[1]}
+    np.savez(tmp_path / "floats.npz", **digits | {"x_test": test[0] / 255})
+    np.savez(tmp_path / "no_nine.npz", **digits | {"y_test": np.minimum(test[1], 8)})
+    for name in (
+        "nowhere.npz",
+        "floats.npz",
+        "no_nine.npz",
+        "text.npz",
+        "other.npz",
+        "objects.npz",
+        "cut.npz",
+        "flipped.npz",
+    ):
         with pytest.raises(InputError, match=name):
             shared_data.find_digits(tmp_path / name, seed=0)
 

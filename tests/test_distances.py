@@ -98,6 +98,13 @@ def test_the_distance_sees_blur_and_not_a_tint(faces):
         shared_distances.sliced_wasserstein(one, two[:-1])
 
 
+def test_distances_are_in_grey_values(faces):
+    assert shared_distances.nearest_pictures(faces[:3] // 2, faces[:3] // 2 + np.uint8(7))[1] == pytest.approx(7)
+    flat, striped = np.full((2, 2, 64, 64, 3), 100, np.uint8)
+    striped[:, :, ::2], striped[:, :, 1::2] = 90, 110
+    assert shared_distances.channel_gap(flat, striped) == pytest.approx(10), "of the deviations; the means are alike"
+
+
 def test_the_floor_falls_with_the_number_of_pictures(faces):
     few = shared_distances.sliced_wasserstein(faces[:10], faces[10:20])
     assert shared_distances.sliced_wasserstein(faces[:60], faces[60:])["swd"] < 0.7 * few["swd"]

@@ -53,32 +53,29 @@ def assert_same(history, history_of_one):
 
 @needs_jax
 def test_two_devices_and_two_processes_give_the_losses_of_one(tmp_path):
-    """Of the two processes the second epoch is resumed."""
-    one, devices, processes = (tmp_path / name for name in ("one", "devices", "processes"))
+    """The first epoch is that of two processes, the second that of two devices of one process."""
+    one, shared = tmp_path / "one", ["--out", tmp_path / "shared", "--distribute"]
+    address = f"127.0.0.1:{free_port()}"
+    pair = [
+        start(
+            [*shared, "--epochs", "1"],
+            KERAS_DISTRIBUTION_JOB_ADDRESSES=address,
+            KERAS_DISTRIBUTION_NUM_PROCESSES="2",
+            KERAS_DISTRIBUTION_PROCESS_ID=str(index),
+        )
+        for index in (0, 1)
+    ]
+    try:
+        printed = [printed_by(process) for process in pair]
+    finally:
+        for process in pair:
+            process.kill()
+    assert "this is process 1 of 2" in printed[1]
     two_devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    printed = printed_by(start(["--out", one], ["--out", devices, "--distribute"], **two_devices))
+    printed = printed_by(start(["--out", one], [*shared, "--resume"], **two_devices))
     assert printed.count("shared out to 2 devices; this is process 0 of 1") == 1
-    assert_same(history_of(devices), history_of(one))
-
-    for flags in (["--epochs", "1"], ["--resume"]):
-        address = f"127.0.0.1:{free_port()}"
-        pair = [
-            start(
-                ["--out", processes, "--distribute", *flags],
-                KERAS_DISTRIBUTION_JOB_ADDRESSES=address,
-                KERAS_DISTRIBUTION_NUM_PROCESSES="2",
-                KERAS_DISTRIBUTION_PROCESS_ID=str(index),
-            )
-            for index in (0, 1)
-        ]
-        try:
-            printed = [printed_by(process) for process in pair]
-        finally:
-            for process in pair:
-                process.kill()
-        assert "this is process 1 of 2" in printed[1]
-    assert {path.name for path in tmp_path.iterdir()} == {"one", "devices", "processes"}
-    assert_same(history_of(processes), history_of(one))
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "shared"}
+    assert_same(history_of(tmp_path / "shared"), history_of(one))
 
 
 def test_other_backends_say_what_to_set(monkeypatch):

@@ -7,6 +7,7 @@ import shutil
 import sys
 import wave
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -37,6 +38,13 @@ STROKES = {  # of characters on a canvas of 1x1
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+@pytest.fixture(autouse=True)
+def same_draws(monkeypatch):
+    """Let random codes be the same in each run of a test."""
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(shared_handlers, "secrets", SimpleNamespace(randbelow=lambda below: int(rng.integers(below))))
+
+
 @pytest.fixture(scope="module")
 def handlers(tmp_path_factory):
     return shared_handlers.Handlers({"models": MODELS}, tmp_path_factory.mktemp("scratch"))
@@ -47,11 +55,11 @@ def to_url(picture):
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", picture)[1]).decode()
 
 
-def by_hand(character, side=280):
+def by_hand(character):
     """Return a character drawn with round strokes, black on a transparent canvas."""
-    canvas = np.zeros((side, side, 4), np.uint8)
+    canvas = np.zeros((280, 280, 4), np.uint8)
     for stroke in STROKES[character]:
-        points = np.rint(np.array(stroke) * side).astype(np.int32)
+        points = np.rint(np.array(stroke) * 280).astype(np.int32)
         cv2.polylines(canvas, [points], False, (0, 0, 0, 255), 24, cv2.LINE_AA)
     return to_url(canvas) if STROKES[character] else ""
 
@@ -413,6 +421,18 @@ def test_the_page_answers_over_http(address, tmp_path):
     file = pytest.importorskip("gradio_client").handle_file(str(tmp_path / "paper.pdf"))
     line, *_ = client.predict(FACES, file, api_name="/photograph")
     assert line.startswith("paper.pdf: no picture")
+
+
+@pytest.mark.parametrize("name", ["right", "above", "warmth", "border"])
+def test_what_directions_are_named_by_is_measured_in_grey_values(name):
+    picture = np.zeros((1, 64, 64, 3), np.uint8)
+    if name == "border":
+        picture[:] = 100
+        picture[:, 8:-8, 8:-8] = 0
+    else:
+        where = {"right": np.s_[:, :, 32:], "above": np.s_[:, :32], "warmth": np.s_[..., 0]}
+        picture[where[name]] = 100
+    assert shared_directions.measure_colours(picture)[name] == pytest.approx(100, abs=1)
 
 
 def test_the_benchmark_takes_no_folders(capsys):

@@ -54,11 +54,11 @@ def test_bins_hold_equally_many():
     assert values[bins == 3].max() < values[bins == 4].min()
 
 
-def codes_of(count=4_000):
+def codes_of():
     """Return digits, a quantity, and a code whose dimensions are the digit, the quantity, and noise."""
     rng = np.random.default_rng(0)
-    labels, quantity = rng.integers(0, 10, count), rng.standard_normal(count)
-    return labels, quantity, np.stack([labels.astype(float), quantity, rng.standard_normal(count)], axis=1)
+    labels, quantity, noise = rng.integers(0, 10, 4_000), *rng.standard_normal((2, 4_000))
+    return labels, quantity, np.stack([labels.astype(float), quantity, noise], axis=1)
 
 
 def test_the_gap_is_large_for_one_dimension_a_factor_and_none_for_two():

@@ -10,6 +10,7 @@ from conftest import parse, read_comparison
 import FLOW_filter128_latent512 as script
 import shared_drawings
 from shared_codes import Codes
+from shared_data import split_held_out
 from shared_training import Batches
 
 FACES = shared_drawings.draw_faces(60, 64, seed=0)
@@ -247,6 +248,23 @@ def test_the_loss_of_the_gaussian_is_that_of_codes_whitened_by_the_training_ones
     known = (2 * times - 1) / (times**2 + (1 - times) ** 2)
     expected = np.mean((known * times - 1) ** 2 * square + (known * (1 - times) + 1) ** 2)
     assert found == pytest.approx(expected, rel=0.05)
+
+
+def test_mirror_images_are_those_of_training_pictures_alone(tiny, tmp_path, monkeypatch):
+    tiny("FLOW_filter128_latent512")
+    np.save(tmp_path / "faces.npy", FACES)
+    seen = []
+
+    def keep(run, train, held_out):
+        seen.extend((train, held_out))
+        raise InterruptedError
+
+    monkeypatch.setattr(script, "run_autoencoder", keep)
+    with pytest.raises(InterruptedError):
+        script.main(["--data", str(tmp_path / "faces.npy"), "--limit", "60"])
+    train_rows, held_out_rows = split_held_out(60, script.HELD_OUT, 0)
+    np.testing.assert_array_equal(seen[0], script.with_mirrored(FACES[train_rows]))
+    np.testing.assert_array_equal(seen[1], FACES[held_out_rows])
 
 
 def test_mirror_images_come_behind_the_pictures():

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import some_masters
 
 import GAN_fonts as script
 import shared_letters
@@ -12,7 +13,7 @@ from shared_files import write_json
 
 @pytest.fixture(scope="module")
 def masters():
-    return shared_letters.find_faces(None, limit=4)[1]
+    return some_masters()
 
 
 def build(**options):
@@ -36,6 +37,33 @@ def test_a_step_moves_both_networks(tiny, masters, arm):
     still = {weight.path for weight in model.trainable_variables if np.array_equal(weight, before[weight.path])}
     of_labels = {path for path in before if "label_embedding" in path}
     assert still == (set() if settings.get("labelled") else of_labels)
+
+
+@pytest.mark.parametrize("arm", list(script.ARMS))
+def test_each_network_learns_by_its_own_loss_alone(tiny, masters, monkeypatch, arm):
+    settings = {key: value for key, value in script.ARMS[arm].items() if key != "seeds"}
+    tiny("GAN_fonts")
+    softplus = keras.ops.softplus
+
+    def moved(network, weights):
+        """Say whether a step moves a network, the losses of real, generated and judged letters weighed so."""
+        model = build(**settings)
+        left = iter(weights)
+        monkeypatch.setattr(script.ops, "softplus", lambda logits: next(left) * softplus(logits))
+        before = [np.array(weight) for weight in getattr(model, network).trainable_weights]
+        model.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=True)
+        model.train_on_batch(*some_letters(masters))
+        after = getattr(model, network).trainable_weights
+        return any(np.any(np.asarray(new) != old) for new, old in zip(after, before, strict=True))
+
+    assert moved("discriminator", (1, 1, 0))
+    if "matching" in settings:  # whose loss is not weighed here
+        assert moved("generator", (0, 0, 0))
+    else:
+        assert moved("generator", (0, 0, 1))
+        assert not moved("generator", (1, 1, 0)), "nor by the penalty, where there is one"
+    if "penalty" not in settings:  # which is not weighed either
+        assert not moved("discriminator", (0, 0, 1))
 
 
 def test_matching_compares_the_means_of_features(tiny, masters):

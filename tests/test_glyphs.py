@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import tiny_digits, tiny_mnist
+from conftest import marked_digits, tiny_digits, tiny_mnist
 
 import shared_blocks
 import shared_training
@@ -163,26 +163,23 @@ def test_what_is_measured_of_a_reader_that_confuses_two_digits(tiny, monkeypatch
 
 
 def test_glyphs_and_expressions_of_the_test_are_never_trained_on(tiny, monkeypatch, tmp_path, eagerly):
-    """Training digits are all bright, test digits all grey."""
+    """Training digits are all bright, test digits all grey; what moves glyphs darkens them here."""
     tiny("task2_img2txt_glyphs")
-    monkeypatch.setattr(script, "move", lambda glyphs, rng: glyphs)
-    arrays = {}
-    for part, grey in (("train", 255), ("test", 99)):
-        arrays |= {f"x_{part}": np.full((50, 28, 28), grey, np.uint8), f"y_{part}": np.arange(50) % 10}
-    np.savez(tmp_path / "marked.npz", **arrays)
+    monkeypatch.setattr(script, "move", lambda glyphs, rng: glyphs - 1)
+    path = marked_digits(tmp_path, np.full((50, 28, 28), 255, np.uint8), np.arange(50) % 10)
 
     def fit(run, model, batches, *, validation_data, **options):
         seen = []
         for data in (batches, validation_data):
             pictures, _ = data.all()
             seen.append(set(pictures[:, -1, 0, 0].tolist()))  # the last glyph is always a digit
-        assert seen == [{255}, {99}]
+        assert seen == [{254}, {99}]
         assert not set(batches.rows) & set(validation_data.rows)
         raise InterruptedError
 
     monkeypatch.setattr("shared_run.Run.fit", fit)
     with pytest.raises(InterruptedError):
-        script.main(["--mnist", str(tmp_path / "marked.npz")])
+        script.main(["--mnist", str(path)])
 
 
 def test_it_learns_without_labels_to_tell_glyphs(tiny, monkeypatch):

@@ -97,6 +97,7 @@ def test_siblings_differ_only_where_their_names_do(siblings):
     constants = [constants_of(name) for name in siblings]
     differ = {key for key in constants[0] if any(other[key] != constants[0][key] for other in constants)}
     told = [settings_in_name(name) for name in siblings]
+    assert len({frozenset(files_in(importlib.import_module(name).__doc__)) for name in siblings}) == 1
     assert differ == {key for key in told[0] if len({settings[key] for settings in told}) > 1}
 
 
@@ -171,6 +172,17 @@ def finite(values):
     return all(np.isfinite(value) for value in values)
 
 
+def never_trained_on_what_is_held_out(fit):
+    """Return `Run.fit` with a look at the rows, where training and validation take theirs from the same array."""
+
+    def watched(run, model, batches, *, validation_data=None, **options):
+        if validation_data and np.may_share_memory(batches.arrays[0], validation_data.arrays[0]):
+            assert not {*batches.rows} & {*validation_data.rows}
+        return fit(run, model, batches, validation_data=validation_data, **options)
+
+    return watched
+
+
 def copied_when_cut_off(copy):
     """Return an `on_epoch_end` of checkpoints that copies the run folder into `copy` after first epochs, as if killed.
 
@@ -208,16 +220,13 @@ def goes_on_as_if_unbroken(main, unbroken, results, broken):
         assert len(histories[0]["epoch"]) >= 2
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_run_leaves_what_the_docstring_says_and_goes_on_if_it_is_cut_off(
-    name, tiny, tmp_path, monkeypatch, capsys, request
-):
-    if name not in ONE_OF_EACH:
-        request.getfixturevalue("eagerly")  # the steps are those of its sibling
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_a_run_leaves_what_the_docstring_says_and_goes_on_if_it_is_cut_off(name, tiny, tmp_path, monkeypatch, capsys):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     module = tiny(name)
+    monkeypatch.setattr(shared_run.Run, "fit", never_trained_on_what_is_held_out(shared_run.Run.fit))
     broken = tmp_path / "broken"
     with monkeypatch.context() as patched:
         patched.setattr(shared_checkpoints.Checkpoint, "on_epoch_end", copied_when_cut_off(broken))
@@ -247,8 +256,8 @@ def test_a_run_leaves_what_the_docstring_says_and_goes_on_if_it_is_cut_off(
         for output in keras.tree.flatten(model(inputs[0] if len(inputs) == 1 else inputs)):
             assert np.isfinite(keras.ops.convert_to_numpy(output)).all()
     assert f"Everything is in {folder}" in capsys.readouterr().out
-    if name in ONE_OF_EACH:  # here, since the run is the unbroken one that a resumed one is compared with
-        goes_on_as_if_unbroken(module.main, folder, results, broken)
+    # Here, since the run is the unbroken one that a resumed one is compared with.
+    goes_on_as_if_unbroken(module.main, folder, results, broken)
 
 
 def test_errors_reach_the_user_as_one_line(tmp_path):

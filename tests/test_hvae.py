@@ -9,6 +9,7 @@ import pytest
 import HVAE_drums as script
 import shared_bars
 import shared_drums
+import shared_training
 from shared_files import write_json
 
 
@@ -92,6 +93,14 @@ def test_the_loss_is_the_sum_that_the_docstring_names(tiny, corpus, free):
     assert loss == pytest.approx(reconstruction + script.BETA * levels + script.STYLE_WEIGHT * style, rel=1e-4)
 
 
+def test_codes_are_drawn_with_their_mean_and_variance(tiny):
+    tiny("HVAE_drums")
+    latent = {"z_mean": np.full((1_000, 8), 3, np.float32), "z_log_var": np.full((1_000, 8), np.log(4), np.float32)}
+    z = np.asarray(build().sample(latent))
+    assert z.mean() == pytest.approx(3, abs=0.15)
+    assert z.std() == pytest.approx(2, rel=0.05)
+
+
 def test_arms_leave_out_what_they_say(tiny, corpus, eagerly):
     tiny("HVAE_drums")
     hits, styles = corpus.batches("train", 64)[0]
@@ -105,6 +114,37 @@ def test_arms_leave_out_what_they_say(tiny, corpus, eagerly):
             np.testing.assert_array_equal(np.array(weight), old)
         moved = zip(getattr(whole, name).weights, before, strict=True)
         assert any(not np.array_equal(np.array(weight), old) for weight, old in moved)
+
+
+def test_it_trains_in_steps_compiled_by_xla(monkeypatch, corpus):
+    monkeypatch.setattr(script, "UNITS", 8)
+    options = shared_training.fast_steps(2)
+    assert options == {"jit_compile": True, "steps_per_execution": 2}
+    model = build()
+    model.compile(optimizer="adam", **options)
+    assert np.isfinite(model.fit(corpus.batches("train", 32), verbose=0).history["loss"][0])
+
+
+def test_the_threshold_is_chosen_by_validation_bars_and_f1_is_of_test_bars(corpus):
+    """Of a model whose logits are right beside a border: -1 for training bars, 0 for validation, 1 for test bars."""
+    borders = np.select([corpus.bars.splits == name for name in ("train", "validation")], [-1.0, 0.0], 1.0)
+
+    class Known:
+        def encode(self, hits):
+            return (hits.reshape(len(hits), -1),) * 2
+
+        def decode(self, high, low):
+            return borders[:, None, None] + 0.4 * (2.0 * corpus.bars.hits - 1)
+
+        def draw(self, count, rng):
+            return np.zeros((count, 16, 9))
+
+    found = script.judge(Known(), corpus, seed=0)
+    hits = corpus.hits("test")
+    assert abs(found["threshold"]) < 0.45
+    assert found["f1_train"] == 0
+    assert found["f1"] == pytest.approx(shared_bars.f1(np.ones_like(hits), hits))
+    assert corpus.read_styles(np.eye(len(corpus.bars))) < 0.6, "what is learnt by heart tells nothing of test bars"
 
 
 def test_drawn_codes_follow_the_prior(tiny, monkeypatch):

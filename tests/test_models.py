@@ -16,7 +16,7 @@ import task2_txt2txt_identities as identities
 import task2_txt2txtimg2txt as task2
 from shared_bars import draw_codes
 from shared_figures import sharpness
-from shared_files import InputError, read_json, write_json
+from shared_files import InputError, read_history, read_json, write_json
 from shared_networks import Sampler, decode, load_networks
 from shared_training import predict
 
@@ -183,8 +183,9 @@ def test_a_folder_is_known_wherever_one_stands(monkeypatch):
 
 def test_bars_of_an_arm_without_learned_prior_are_drawn_from_none(tiny, tmp_path, monkeypatch, eagerly):
     script = tiny("HVAE_drums")
-    monkeypatch.setattr(script, "ARMS", {"plain_prior": {"learned_prior": False}})
+    monkeypatch.setattr(script, "ARMS", {"plain_prior": {"learned_prior": False, "annealing": "none"}})
     script.main(["--arms", "plain_prior", "--out", str(tmp_path / "run")])
+    assert read_history(tmp_path / "run" / "plain_prior" / "history.csv")["beta"] == [script.BETA]
     assert shared_models.open_model(tmp_path / "run").prior is None
     bars = shared_explorer.Bars(tmp_path / "run" / "plain_prior")
     assert bars.code_of(bars.hits_of(bars.random(seed=0))).shape == (bars.latent_dim,)

@@ -325,7 +325,8 @@ def test_the_checkpoint_is_the_last_callback(monkeypatch):
     fitted = {}
     monkeypatch.setattr(model, "fit", lambda *args, **options: fitted.update(options))
     batches = shared_training.Batches((np.zeros((4, 1)), np.zeros((4, 1))), np.arange(4), 2)
-    open_run(tensorboard=True).fit(model, batches, epochs=3, save_samples=print, callbacks=["own"])
+    open_run(tensorboard=True).fit(model, batches, epochs=3, save_samples=print, callbacks=["own"], seed=5)
     names = [callback if isinstance(callback, str) else type(callback).__name__ for callback in fitted["callbacks"]]
     assert names == ["SeedEachEpoch", "StopAtNaN", "own", "Stopwatch", "Samples", "tensorboard", "Checkpoint"]
+    assert fitted["callbacks"][0].seed == 5
     assert (fitted["epochs"], fitted["initial_epoch"], fitted["shuffle"]) == (3, 0, False)

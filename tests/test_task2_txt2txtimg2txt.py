@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import tiny_mnist
+from conftest import marked_digits, tiny_mnist
 
 import shared_blocks
 import shared_drawings
@@ -38,13 +38,9 @@ def test_augmentation_is_on_in_training_only():
 
 def test_image_models_are_trained_and_tested_with_their_own_glyphs(tmp_path, monkeypatch):
     """Training digits are marked by a bright corner, test digits by a grey one."""
-    marks = {"train": 255, "test": 99}
-    arrays = {}
-    for part, mark in marks.items():
-        images, labels = shared_drawings.draw_digits(50, seed=0)
-        images[:, 0, 0] = mark
-        arrays |= {f"x_{part}": images, f"y_{part}": labels}
-    np.savez(tmp_path / "marked.npz", **arrays)
+    images, labels = shared_drawings.draw_digits(50, seed=0)
+    images[:, 0, 0] = 255
+    path = marked_digits(tmp_path, images, labels)
     seen = {}
 
     def fit(part, model, batches, *, epochs, validation_data):
@@ -57,11 +53,11 @@ def test_image_models_are_trained_and_tested_with_their_own_glyphs(tmp_path, mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr("shared_run.Run.fit", fit)
-    flags = ["--part", "image", "--mnist", str(tmp_path / "marked.npz"), "--no-augmentation"]
+    flags = ["--part", "image", "--mnist", str(path), "--no-augmentation"]
     for together in ([], ["--commuted-together"]):
         with pytest.raises(KeyboardInterrupt):
             script.main([*flags, *together])
-        assert {name: seen[name] for name in marks} == {"train": {255}, "test": {99}}
+        assert (seen["train"], seen["test"]) == ({255}, {99})
         assert bool(seen["commuted"]) != bool(together)
 
 

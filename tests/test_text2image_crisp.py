@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import tiny_digits
+from conftest import marked_digits, tiny_digits
 
 import A2_text2image_crisp as script
 import shared_blocks
@@ -169,12 +169,8 @@ def test_a_real_glyph_comes_with_its_own_hand():
 def test_glyphs_and_expressions_of_the_test_are_never_trained_on(tiny, monkeypatch, tmp_path, eagerly):
     """Training digits are all bright bars, test digits all grey ones."""
     tiny("A2_text2image_crisp")
-    arrays = {}
-    for part, grey in (("train", 255), ("test", 99)):
-        glyphs = [bars(np.linspace(-0.3, 0.3, 5), np.full(5, 4.0), digit) for digit in range(10)]
-        digits, labels = map(np.concatenate, zip(*glyphs, strict=True))
-        arrays |= {f"x_{part}": np.minimum(digits, grey), f"y_{part}": labels}
-    np.savez(tmp_path / "marked.npz", **arrays)
+    glyphs = [bars(np.linspace(-0.3, 0.3, 5), np.full(5, 4.0), digit) for digit in range(10)]
+    path = marked_digits(tmp_path, *map(np.concatenate, zip(*glyphs, strict=True)))
     fit, seen = shared_run.Run.fit, {}
 
     def watched_fit(run, model, batches, *, callbacks=(), **options):
@@ -185,7 +181,7 @@ def test_glyphs_and_expressions_of_the_test_are_never_trained_on(tiny, monkeypat
         return fit(run, model, batches, callbacks=callbacks, **options)
 
     monkeypatch.setattr("shared_run.Run.fit", watched_fit)
-    script.main(["--mnist", str(tmp_path / "marked.npz")])
+    script.main(["--mnist", str(path)])
     (batch,) = seen["critic"].whole(0)
     of_digits = batch["picture"][batch["character"] < 10]
     assert set(of_digits.max(axis=(1, 2)).tolist()) == {255}

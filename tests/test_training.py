@@ -37,6 +37,24 @@ def test_transforms_follow_from_seed_and_epoch():
     assert len({tuple(values) for values in [*drawn, *fixed]}) == 4
 
 
+def test_each_epoch_and_seed_has_random_numbers_of_its_own():
+    dropouts = [keras.layers.Dropout(0.5) for _ in range(2)]
+    model = keras.Sequential([keras.Input((1,)), *dropouts])
+    batches = shared_training.Batches((np.arange(20),), np.arange(20), batch_size=20)
+
+    def state(seed, epoch):
+        callback = shared_training.SeedEachEpoch(seed, batches)
+        callback.set_model(model)
+        callback.on_epoch_begin(epoch)
+        return [batches[0][0].tolist(), *(np.asarray(layer.seed_generator.state).tolist() for layer in dropouts)]
+
+    first = state(5, 0)
+    assert first[1] != first[2], "layers differ"
+    for other in (state(5, 1), state(6, 0)):
+        assert all(one != two for one, two in zip(first, other, strict=True))
+    assert state(5, 0) == first
+
+
 @pytest.mark.parametrize(
     ("processor", "precision"),
     [

@@ -45,6 +45,13 @@ def test_loss_is_cross_entropy_plus_beta_times_kl(tiny):
         assert float(loss) == pytest.approx(784 * np.log(2) + beta * 1.5, rel=1e-5)
 
 
+def test_codes_are_drawn_with_their_mean_and_variance():
+    latent = {"z_mean": np.full((1_000, 8), 3, np.float32), "z_log_var": np.full((1_000, 8), np.log(4), np.float32)}
+    z = np.asarray(script.VAE(lambda pictures: latent, lambda z: z, beta=1.0, seed=0)(np.zeros(1))["logits"])
+    assert z.mean() == pytest.approx(3, abs=0.15)
+    assert z.std() == pytest.approx(2, rel=0.05)
+
+
 def test_loss_falls_on_one_batch(tiny):
     tiny("VAE_mnist_traversal")
     model = build()

@@ -23,11 +23,11 @@ def small(monkeypatch):
     monkeypatch.setattr(script, "PRECISION", "float32")
 
 
-def build(optimizer="sgd", eager=False):
+def build(optimizer="sgd"):
     keras.utils.set_random_seed(0)
     networks = script.build_encoder(), script.build_generator(), script.build_discriminator()
     model = script.VAEGAN(*networks, seed=7)
-    model.compile(optimizer=optimizer, jit_compile=False, run_eagerly=eager)
+    model.compile(optimizer=optimizer, jit_compile=False)
     return model
 
 
@@ -182,6 +182,22 @@ def test_held_out_pictures_are_measured_with_the_averages(small):
     model.averaged[0].set_weights([2 * weight for weight in model.averaged[0].get_weights()])
     assert np.abs(np.asarray(model(FACES[:4], training=False)["z_mean"]) - np.asarray(trained)).max() > 1e-3
     np.testing.assert_allclose(np.asarray(model(FACES[:4], training=True)["z_mean"]), np.asarray(trained), atol=1e-6)
+
+
+def test_codes_are_drawn_with_their_mean_and_variance(small, monkeypatch):
+    model = build()
+    latent = {"z_mean": np.full((1_000, 8), 3, np.float32), "z_log_var": np.full((1_000, 8), np.log(4), np.float32)}
+    monkeypatch.setattr(
+        model, "trained", [lambda pictures, training: latent, lambda codes, training: keras.ops.convert_to_numpy(codes)]
+    )
+    made = model(FACES[:1], training=True)
+    for z, mean, deviation in (
+        (made["reconstructions"], 3, 2),
+        (made["generated"][0], 0, 1),
+        (made["generated"][1], 3, 2),
+    ):
+        assert z.mean() == pytest.approx(mean, abs=0.15)
+        assert z.std() == pytest.approx(deviation, rel=0.05)
 
 
 def test_batches_are_mirrored_at_random():
