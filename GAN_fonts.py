@@ -470,12 +470,11 @@ def main(argv=None):
     for index, (name, (arm, seed)) in enumerate(asked.items(), start=1):
         run_part(run, name, f"{index} of {len(asked)}", ARMS[arm], args.seed + seed, letters, reader)
 
-    ended = {name: part for name, part in parts.items() if (run.folder / name / "results.json").exists()}
-    for name in ended:
-        numbers = shared_files.read_results(run.folder / name / "results.json", "letters_found", "letter_kl")
-        results |= {f"{name}_{metric}": value for metric, value in numbers.items()}
-    save_coverage(run, ended)
-    save_arms(run, ended, letters[0], results)
+    ended = run.ended(parts, "letters_found", "letter_kl")
+    results |= {f"{name}_{metric}": value for name, numbers in ended.items() for metric, value in numbers.items()}
+    shown = {name: parts[name] for name in ended}
+    save_coverage(run, shown)
+    save_arms(run, shown, letters[0], results)
     run.save_results(results)
     return results
 

@@ -404,8 +404,7 @@ def main(argv=None):
     for index, name in enumerate(args.arms, start=1):
         run_arm(run, name, f"{index} of {len(args.arms)}", corpora[split_of[name]])
 
-    paths = {name: run.folder / name / "results.json" for name in ARMS}
-    ended = {name: shared_files.read_results(path, *TABLE) for name, path in paths.items() if path.exists()}
+    ended = run.ended(ARMS, *TABLE)
     known = {split: corpora[split].known() for split in dict.fromkeys(split_of[name] for name in ended)}
     results = {
         name: {key: numbers[key] for key in TABLE} | {"style_raw": known[split_of[name]]["style_raw"]}

@@ -304,9 +304,9 @@ def main(argv=None):
     for index, head in enumerate(args.heads, start=1):
         run_head(run, f"{index} of {len(args.heads)}", head, (train, test), reader)
 
-    folders = {head: run.folder / head for head in HEADS if (run.folder / head / "results.json").exists()}
     names = ("val_loss", *(f"kept_{given}" for given in GIVEN), "kept_real", "other_labels")
-    results = {head: shared_files.read_results(folder / "results.json", *names) for head, folder in folders.items()}
+    results = run.ended(HEADS, *names)
+    folders = {head: run.folder / head for head in results}
     by_head = {
         head: np.array(shared_files.read_history(folder / "positions.csv", "nats")["nats"])
         for head, folder in folders.items()

@@ -152,6 +152,11 @@ class Run:
         write_json(path, settings)
         return part
 
+    def ended(self, names, *keys):
+        """Return {name: results} of the parts that have ended; raise `InputError` if one is damaged or lacks `keys`."""
+        paths = {name: self.folder / name / "results.json" for name in names}
+        return {name: read_results(path, *keys) for name, path in paths.items() if path.exists()}
+
     def is_done(self, epochs):
         """Say, and print, whether this part has ended after it was asked for at least so many epochs.
 

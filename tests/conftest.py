@@ -32,6 +32,12 @@ for name in EXPERIMENTS:
 ONE_OF_EACH = [names[0] for names in FAMILIES.values()]
 
 
+# What an encoder could give for a thousand pictures, of a mean of 3 and a standard deviation of 2.
+WIDE_LATENT = {
+    name: np.full((1_000, 8), value, np.float32) for name, value in (("z_mean", 3), ("z_log_var", np.log(4)))
+}
+
+
 def pytest_configure(config):
     """Leave each of several workers, which inherit the environment, one thread: more would wait for each other."""
     if config.getoption("numprocesses", None):
@@ -100,6 +106,12 @@ def trained(tiny, eagerly, kept_runs, tmp_path):
         return folder
 
     return copy
+
+
+def assert_drawn(z, mean=3, deviation=2):
+    """Assert that codes are drawn with a mean and a standard deviation, if not told, with those of WIDE_LATENT."""
+    assert np.mean(z) == pytest.approx(mean, abs=0.15)
+    assert np.std(z) == pytest.approx(deviation, rel=0.05)
 
 
 def some_masters():
