@@ -118,22 +118,19 @@ def build_pyramid_discriminator():
 
 
 def told_deviation(discriminator):
-    """Return a discriminator with one more channel before its last three layers: how much the batch's pictures differ.
+    """Return a discriminator that is told before its last three layers how much the batch's pictures differ.
 
-    The channel holds the standard deviation over the batch, averaged over channels and places (Karras et al. 2018,
-    section 3), so that a generator whose pictures are too much alike is found out. A picture's logit depends on the
-    other pictures of its batch, then.
+    It is told by `shared_adversarial.with_deviation`, before the last convolution of `build_discriminator`, but before
+    the last activation of `build_pyramid_discriminator`, so that only its head makes use of it.
 
     Args:
         discriminator: as from `build_discriminator` or `build_pyramid_discriminator`, whose other layers it shares.
     """
     *first, before_last, flatten, head = discriminator.layers
-    features = ops.cast(first[-1].output, "float32")  # bfloat16 would lose small differences
-    deviation = ops.mean(ops.sqrt(ops.var(features, axis=0) + keras.config.epsilon()))
-    x = ops.concatenate([features, deviation * ops.ones_like(features[..., :1])], axis=-1)
+    x = shared_adversarial.with_deviation(first[-1].output)
     for layer in (before_last, flatten, head):
         x = layer.from_config(layer.get_config())(x)  # a new one: a built kernel has no place for the channel
-    return keras.Model(discriminator.inputs, x, name=discriminator.name)
+    return keras.Model(discriminator.input, x, name=discriminator.name)
 
 
 def build_networks(remedies):

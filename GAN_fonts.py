@@ -6,12 +6,13 @@
 Adam with the settings that Radford et al., "Unsupervised Representation Learning with DCGANs", 2016, warn of (beta_1 of
 0.9, a high learning rate) makes the `vanilla` arm collapse. Beside it, with all else the same, `matching`: the
 generator matches the means of the discriminator's features (feature matching, Salimans et al., "Improved Techniques for
-Training GANs", 2016, section 3.1); and `penalty`: steep slopes of the discriminator cost (Mescheder et al., "Which
-Training Methods for GANs do actually Converge?", 2018), found by a small step in a random direction. Three seeds each,
-since collapse is a coin toss. `labels`, with the penalty, sees the letter (projection discriminator, Miyato & Koyama
-2018): one noise is then one style from A to Z. Letters are bent anew each time they come. They are split by face (a
-bold face may be on one side and its italic sister on the other); the reader learns from the GAN's faces, and is tested
-on the others.
+Training GANs", 2016, section 3.1); `deviation`: the discriminator is told how much the letters of a batch differ
+(Karras et al., "Progressive Growing of GANs", 2018, section 3); and `penalty`: steep slopes of the discriminator cost
+(gradient penalties R1 and R2: Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018),
+estimated by what noise on the pictures changes. Three seeds each, since collapse is a coin toss. `labels`, with the
+penalty, sees the letter (projection discriminator, Miyato & Koyama 2018): one noise is then one style from A to Z.
+Letters are bent anew each time they come. They are split by face (a bold face may be on one side and its italic sister
+on the other); the reader learns from the GAN's faces, and is tested on the others.
 
 Writes `runs/GAN_fonts/`: settings.json, results.json, coverage.png (letters found, and how evenly, by epoch), arms.png
 (samples of each arm), and for each arm and seed, in its own folder, such as `vanilla_0/`: history.csv, curves.png,
@@ -39,13 +40,15 @@ import shared_run
 import shared_training
 from shared_letters import LETTERS, Letters
 
-ARMS = {  # name: what it changes in the GAN, and from how many seeds it is trained
+ARMS = {  # name: what it changes in the GAN, and from how many seeds it is trained: --seed and those after it
     "vanilla": {"seeds": 3},
     "matching": {"seeds": 3, "matching": True},
+    "deviation": {"seeds": 3, "deviation": True},
     "penalty": {"seeds": 3, "penalty": True},
+    "penalty_deviation": {"seeds": 3, "penalty": True, "deviation": True},
     "labels": {"seeds": 1, "penalty": True, "labelled": True},
 }
-FILTERS = 32  # of the widest map; the next has twice as many
+FILTERS = 32  # channels at 14x14 pixels; there are twice as many at 7x7
 FEATURES = 128  # of a picture, by which the discriminator judges
 LATENT_DIM = 64
 EPOCHS = 7
@@ -91,10 +94,13 @@ def build_generator():
     return keras.Model(inputs=[noise, label], outputs=pictures, name="generator")
 
 
-def build_discriminator():
+def build_discriminator(deviation=False):
     """Return the discriminator: (batch, 28, 28, 1) in [-1, 1], labels (batch, 26) -> {"logits", "features"}.
 
     The logits of "real" are (batch, 1), the features (batch, FEATURES).
+
+    Args:
+        deviation: whether it is told how much the pictures of a batch differ.
     """
     pictures, label = keras.Input(SHAPE, name="pictures"), keras.Input((len(LETTERS),), name="label")
     x = pictures
@@ -102,6 +108,7 @@ def build_discriminator():
         options = {"kernel_size": 4, "strides": 2, "padding": "same", "dtype": PRECISION}
         x = layers.Conv2D(filters, name=f"conv_{index}", **options)(x)
         x = layers.LeakyReLU(SLOPE, name=f"leaky_{index}")(x)
+    x = shared_adversarial.with_deviation(x) if deviation else x
     x = layers.Dense(FEATURES, name="features")(layers.Flatten(name="flatten")(x))
     features = layers.LeakyReLU(SLOPE, name="leaky_features")(x)
     of_label = layers.Dense(FEATURES, use_bias=False, name="label_embedding")(label)
@@ -346,8 +353,8 @@ def run_part(run, name, count, arm, seed, letters, reader):
         return
     keras.utils.set_random_seed(seed)
     labelled = arm.get("labelled", False)
-    generator, discriminator = build_generator(), build_discriminator()
-    options = {key: value for key, value in arm.items() if key != "seeds"}
+    generator, discriminator = build_generator(), build_discriminator(arm.get("deviation", False))
+    options = {key: arm[key] for key in ("labelled", "penalty", "matching") if key in arm}
     gan = GAN(generator, discriminator, seed, **options)
     batches = letters[0].batches(args.batch_size, BENT)
     decay = keras.optimizers.schedules.ExponentialDecay(LEARNING_RATE, HALVING * len(batches), 0.5)
@@ -454,7 +461,7 @@ def main(argv=None):
     Raises:
         InputError: as `shared_letters.find_faces` and `shared_run.Run`.
     """
-    parser = shared_command_line.parser(globals(), shared_letters.FONTS_FLAG, unit="faces")
+    parser = shared_command_line.parser(globals(), shared_letters.FONTS_FLAG, unit="faces", batch_of="letters")
     parser.add_argument("--arms", choices=ARMS, nargs="+", default=list(ARMS), help="arms to train (all)")
     args = parser.parse_args(argv)
     _, masters, source = shared_letters.find_faces(args.data, args.limit)

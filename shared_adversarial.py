@@ -1,4 +1,4 @@
-"""What adversarial networks share beyond the plain loss: a network held still, the cost of slopes, averaged weights."""
+"""What adversarial networks share beyond the plain loss: what makes them steady, and a network held still."""
 
 import keras
 from keras import ops
@@ -33,11 +33,25 @@ def squared_slopes(judge, pictures, logits, step, seed):
     return ops.square((judge(moved) - logits) / step)
 
 
+def with_deviation(features):
+    """Return a discriminator's maps (batch, height, width, channels) with one more channel: how much the batch differs.
+
+    It holds the standard deviation over the batch, averaged over channels and places (minibatch standard deviation:
+    Karras et al., "Progressive Growing of GANs", 2018, section 3), so that a generator whose pictures are too much
+    alike is found out. A picture's logit depends on the other pictures of its batch, then. The result is float32, as
+    bfloat16 would lose small differences.
+    """
+    features = ops.cast(features, "float32")
+    deviation = ops.mean(ops.sqrt(ops.var(features, axis=0) + keras.config.epsilon()))
+    return ops.concatenate([features, deviation * ops.ones_like(features[..., :1])], axis=-1)
+
+
 class Average(keras.layers.Layer):
     """Holds a copy of a network with an exponential moving average of its weights, moving statistics included.
 
     Karras et al., "Progressive Growing of GANs", 2018, appendix A. In the first steps the mean moves more, as the
-    network began untrained. As an attribute of a model it is in the model's checkpoints, and is not trained.
+    network began untrained: by the rule of TensorFlow's `ExponentialMovingAverage` for `num_updates`. As an attribute
+    of a model it is in the model's checkpoints, and is not trained.
 
     Args:
         network: the network that is copied.

@@ -52,6 +52,17 @@ def test_slopes_of_a_linear_network_are_its_kernel():
     assert slopes.mean() == pytest.approx(np.sum(np.asarray(judge.weights[0]) ** 2), rel=0.1)
 
 
+def test_the_deviation_of_a_batch_is_one_more_channel():
+    features = np.zeros((4, 2, 2, 3), np.float32)
+    features[:2, :, :, 0] = 6  # deviation 3 in one channel of three
+    told = np.asarray(shared_adversarial.with_deviation(keras.ops.cast(features, "bfloat16")))
+    assert told.dtype == np.float32
+    np.testing.assert_array_equal(told[..., :3], features)
+    np.testing.assert_allclose(told[..., 3], 1, atol=1e-3)
+    alike = np.asarray(shared_adversarial.with_deviation(np.repeat(features[:1], 4, axis=0)))
+    np.testing.assert_allclose(alike[..., 3], 0, atol=1e-3)
+
+
 def test_an_average_forgets_the_untrained_network_and_later_moves_less():
     network = linear()
     average = shared_adversarial.Average(network, momentum=0.99)

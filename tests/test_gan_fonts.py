@@ -16,9 +16,9 @@ def masters():
     return some_masters()
 
 
-def build(**options):
+def build(deviation=False, **options):
     keras.utils.set_random_seed(0)
-    return script.GAN(script.build_generator(), script.build_discriminator(), 0, **options)
+    return script.GAN(script.build_generator(), script.build_discriminator(deviation), 0, **options)
 
 
 def some_letters(masters, count=16):
