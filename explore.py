@@ -15,6 +15,7 @@ import os
 import signal
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ def open_gradio(scratch):
         "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",  # else pandas sums all events up after each of them
         "HF_HUB_OFFLINE": "1",
         "GRADIO_TEMP_DIR": str(scratch),
+        **{name: f"{os.environ.get(name, '')},127.0.0.1".lstrip(",") for name in ("no_proxy", "NO_PROXY")},
     }
     try:
         import gradio
@@ -137,16 +139,21 @@ def main(argv=None):
     begun = time.perf_counter()
     folders = {MODELS_DIR.name: MODELS_DIR}
     if not args.measure:
+        with suppress(OSError):  # of a repository that cannot be written
+            shared_run.RUNS_DIR.mkdir(exist_ok=True)  # to be looked at again later, when a run has begun
         folders |= {shared_run.RUNS_DIR.name: shared_run.RUNS_DIR} if shared_run.RUNS_DIR.is_dir() else {}
-        folders |= {folder: find_folder(folder) for folder in args.folders}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the files below go
+    named = {}
+    for path in map(find_folder, args.folders):
+        named[str(path.resolve()) if str(path) in folders else str(path)] = path
+    folders |= named
+    for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):  # so that the files below go
+        if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="explore_") as scratch:
         gr = open_gradio(scratch)
         handlers = Handlers(folders, Path(scratch))
-        for name in args.folders:
-            if not any(
-                path.is_relative_to(folders[name]) for models in handlers.found.values() for path in models.values()
-            ):
+        for name, folder in named.items():
+            if not any(path.is_relative_to(folder) for models in handlers.found.values() for path in models.values()):
                 raise InputError(" ".join([f"{name}: holds no models that the page can show.", *handlers.notes]))
         blocks, address = launch(gr, handlers, None if args.measure else args.port)
         try:

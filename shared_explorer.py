@@ -53,11 +53,12 @@ def find_below(name, root, found):
         except InputError as error:
             notes.append(str(error))
             known.append(folder)
-    return notes + [
-        f"{name}/{run.name}: has no networks yet; a run saves them when it ends."
-        for run in sorted(root.iterdir())
-        if (run / "settings.json").exists() and not any(folder.is_relative_to(run) for folder in known)
-    ]
+    for run in sorted(root.iterdir()):
+        if (run / "settings.json").exists() and not any(folder.is_relative_to(run) for folder in known):
+            ended = any(run.rglob("*.keras"))
+            what = "its networks are none that the page knows" if ended else "has no networks yet; they come at its end"
+            notes.append(f"{name}/{run.name}: {what}.")
+    return notes
 
 
 def kind_of(folder):
@@ -82,7 +83,7 @@ def kind_of(folder):
     if len(first.get("model", ())) == 3:
         return "hand"
     if len(shapes.get("generator", ())) == 2:
-        return {10: "digits", 26: "letters"}.get(shapes["generator"][1][0])
+        return {(10,): "digits", (26,): "letters"}.get(tuple(shapes["generator"][1]))
     if len(shapes.get("generator", ())) == len(first.get("generator", ())) == 1:
         return "pictures"
     of_vae = isinstance(configs.get("encoder", {}).get("output_layers"), dict)  # z_mean and z_log_var
@@ -103,8 +104,8 @@ def read_config(path):
 
 
 def input_shapes(config):
-    """Return the shapes of a network's inputs, without the batch."""
-    layers = [layer["config"] for layer in config["layers"] if layer["class_name"] == "InputLayer"]
+    """Return the shapes of a network's inputs, without the batch; one without, of a model that lists no layers."""
+    layers = [layer["config"] for layer in config.get("layers", ()) if layer["class_name"] == "InputLayer"]
     return [layer["batch_shape"][1:] for layer in layers] or [()]
 
 

@@ -55,6 +55,8 @@ def to_glyph(ink, box=BOX["digit"]):
     scale = box / max(ink.shape)
     height, width = (max(1, round(scale * length)) for length in ink.shape)
     small = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    if not small.any():  # dots so few and faint that nothing is left of them
+        return np.zeros((side, side), np.uint8)
     small = small.astype(np.float32) * 255 / small.max()
     y, x = (np.sum(small * places) / small.sum() for places in np.indices(small.shape))
     top, left = (

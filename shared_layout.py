@@ -1,6 +1,7 @@
 """What the tabs of the page of `explore.py` are laid out from: events that tell errors in a line, and sliders."""
 
 import html
+import traceback
 from collections import defaultdict
 from functools import wraps
 from threading import Lock
@@ -62,7 +63,7 @@ class Layout:
         self.choosers = []  # pairs of a list of models and their kinds
 
     def on(self, event, handler, inputs, outputs, line, *, name=None, turn="models", quick=False, file=False):
-        """Call `handler`, which returns a tuple, at an event; what the user can mend goes to `line`.
+        """Call `handler`, which returns a tuple, at an event; its errors go to `line`, mistakes to the terminal, too.
 
         Args:
             event: method of a component, such as `button.click`, or `then` of another event.
@@ -82,7 +83,9 @@ class Layout:
             try:
                 with self.turns[turn]:
                     return "", *handler(*values)
-            except (InputError, OSError) as error:
+            except Exception as error:
+                if not isinstance(error, InputError | OSError):  # a mistake in the code
+                    traceback.print_exc()
                 return html.escape(" ".join(str(error).split())), *[self.gr.skip()] * len(outputs)
 
         return event(

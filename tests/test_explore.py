@@ -96,6 +96,36 @@ def test_runs_that_train_or_are_damaged_are_told_and_the_others_shown(tmp_path):
         handlers.draw("pictures", "runs/whole")
 
 
+def test_networks_that_are_no_use_to_the_page_are_told_and_the_others_shown(tmp_path):
+    runs = tmp_path / "runs"
+    for name in ("scalar", "subclassed"):
+        (runs / name).mkdir(parents=True)
+        write_json(runs / name / "settings.json", {})
+    noise, label = keras.Input((4,)), keras.Input((), dtype="int32")
+    both = noise * keras.ops.cast(label, "float32")[:, None]
+    pictures = keras.layers.Reshape((8, 8, 3))(keras.layers.Dense(192)(both))
+    keras.Model([noise, label], pictures).save(runs / "scalar" / "generator.keras")
+
+    @keras.saving.register_keras_serializable()
+    class Subclassed(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    subclassed = Subclassed()
+    subclassed.build((None, 4))
+    subclassed.save(runs / "subclassed" / "model.keras")
+    found, notes = shared_explorer.find_models({"runs": runs})
+    assert not any(found.values())
+    assert notes == [f"runs/{name}: its networks are none that the page knows." for name in ("scalar", "subclassed")]
+
+
+def test_a_mistake_in_the_code_is_one_line_too(capsys):
+    layout = shared_layout.Layout(SimpleNamespace(skip=lambda: "as it was"), None)
+    told = layout.on(lambda told, *rest, **options: told, lambda: 1 / 0, [], ["picture"], "line")
+    assert told() == ("division by zero", "as it was")
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 def test_an_autoencoder_without_a_prior_makes_no_pictures_of_noise(tmp_path):
     codes, pictures = keras.Input((4,)), keras.Input((8, 8, 3))
     decoder = keras.Model(codes, keras.layers.Reshape((8, 8, 3))(keras.layers.Dense(192)(codes)))
@@ -232,7 +262,9 @@ def test_drawings_are_prepared_as_mnist_was():
     cv2.line(small, (10, 10), (10, 60), (0, 0, 0), 6)
     rows, _ = np.nonzero(shared_handwriting.to_digit(to_url(small)))
     assert np.ptp(rows) + 1 == 20
-    for blank in ("", None, to_url(np.zeros((280, 280, 4), np.uint8))):
+    dots = np.zeros((280, 280, 4), np.uint8)
+    dots[[0, -1], [0, -1], 3] = shared_handwriting.FAINT + 1  # of which nothing is left when they are shrunk
+    for blank in ("", None, to_url(np.zeros((280, 280, 4), np.uint8)), to_url(dots)):
         with pytest.raises(InputError, match="Nothing is drawn"):
             shared_handwriting.to_digit(blank)
     for wrong in ("data:image/png;base64,AAAA", "nonsense", to_url(small)[:200]):
