@@ -11,9 +11,12 @@ Writes to `runs/comparison/`, or the folder that `--out` names, over what is the
 
 `--data` names the pictures that the runs were trained on; each run must have had the first ones (`--limit`). As many
 samples of each run are compared with later pictures, which no run has seen: `swd_64`, `swd_32`, `swd_16` and their mean
-`swd`, the sliced Wasserstein distance, in thousandths; `channel_gap`, what that cannot see, in grey values; and with
-`--kid`, which needs a download, `kid`. They replace a run's own numbers of these names. As many training pictures,
-measured in the same way, are the floor, below which nothing can be told.
+`swd`, the sliced Wasserstein distance, in thousandths; `channel_gap`, what that cannot see, in grey values;
+`picture_distance` to the nearest training picture or mirror image of one, in grey values (in the last row that of the
+later pictures); with `--reader`, a network such as the VAE-GAN's reader of attributes, by the features that it reads
+from, `kernel_distance`, `density` and `coverage`; and with `--kid`, which needs a download, `kid`. They replace a run's
+own numbers of these names. As many training pictures, measured in the same way, are the floor, below which nothing can
+be told.
 """
 
 import shared_start  # noqa: F401, first: TensorFlow without its noise
@@ -27,7 +30,13 @@ from PIL import Image
 
 from shared_command_line import OneLineParser, positive, run_script
 from shared_data import load_images
-from shared_distances import SlicedWasserstein, channel_gap, kernel_distance
+from shared_distances import (
+    SlicedWasserstein,
+    channel_gap,
+    density_and_coverage,
+    kernel_distance,
+    nearest_pictures,
+)
 from shared_figures import read_picture, save_curves
 from shared_files import (
     InputError,
@@ -40,7 +49,7 @@ from shared_files import (
     require_keys,
     write_table,
 )
-from shared_networks import open_inception, open_sampler
+from shared_networks import open_features, open_inception, open_sampler
 from shared_run import RUNS_DIR
 from shared_settings import sources
 from shared_training import predict
@@ -130,12 +139,12 @@ def given_to(folder):
 
 
 def trained_and_held_out(folders, data, samples):
-    """Return pictures that runs were given, spread evenly over these, and as many that no run was given.
+    """Return all pictures that runs were given, and some that no run was given, at most as many.
 
     Args:
         folders: of the runs.
         data: folder of pictures or `.npy` file of which each run was given the first ones.
-        samples: pictures of either kind, at most.
+        samples: pictures of the second kind, at most.
 
     Returns:
         Two uint8 (count, size, size, 3).
@@ -162,28 +171,51 @@ def trained_and_held_out(folders, data, samples):
         raise InputError(f"{data}: {trained:,} of {len(images):,} pictures were trained on, too many; {how}.")
     if trained < FEWEST:
         raise InputError(f"--data: these runs were trained on {trained:,} pictures; the floor needs {FEWEST:,}.")
-    count = min(samples, trained, left)
-    return images[np.linspace(0, trained - 1, count).astype(int)], images[trained : trained + count]
+    return images[:trained], images[trained : trained + min(samples, trained, left)]
 
 
-def measure(runs, data, samples, kid):
-    """Return {run or FLOOR: its distances to held-out pictures}, as the module's docstring explains them."""
+def measure(runs, data, samples, reader, kid):
+    """Return {run or FLOOR: its distances to held-out pictures}, as the module's docstring explains them.
+
+    Args:
+        runs: {label: folder}.
+        data: as for `trained_and_held_out`.
+        samples: the same.
+        reader: file of a network that reads pictures, or None.
+        kid: whether the Kernel Inception Distance is measured.
+
+    Raises:
+        InputError: as `trained_and_held_out` and the functions of `shared_networks` that open networks.
+    """
     samplers = {name: open_sampler(folder) for name, folder in runs.items()}
     trained, held_out = trained_and_held_out(list(runs.values()), data, samples)
     count = len(held_out)
     print(f"Distances are those of {count:,} samples to {count:,} pictures that no run was trained on.")
+    sliced_wasserstein = SlicedWasserstein(held_out)
+    both_ways = np.concatenate([trained, trained[:, :, ::-1]])
+    if reader:
+        reader = open_features(reader, held_out.shape[1])
+        read = predict(reader, held_out)
     if kid:
         inception = open_inception(held_out.shape[1])
         features = predict(inception, held_out)
         print(KID.format(count=count))
-    sliced_wasserstein = SlicedWasserstein(held_out)
 
     def distances(pictures):
         found = {**sliced_wasserstein.distances(pictures), "channel_gap": channel_gap(pictures, held_out)}
-        return found | ({"kid": kernel_distance(predict(inception, pictures), features)} if kid else {})
+        if reader:
+            own = predict(reader, pictures)
+            found |= {"kernel_distance": kernel_distance(own, read), **density_and_coverage(own, read)}
+        if kid:
+            found["kid"] = kernel_distance(predict(inception, pictures), features)
+        return found
 
-    found = {name: distances(sampler.sample(count, SEED)) for name, sampler in samplers.items()}
-    return {**found, FLOOR: distances(trained)}
+    found = {}
+    for name, sampler in samplers.items():
+        pictures = sampler.sample(count, SEED)
+        found[name] = distances(pictures) | {"picture_distance": nearest_pictures(pictures, both_ways)[1]}
+    spread = trained[np.linspace(0, len(trained) - 1, count).astype(int)]
+    return {**found, FLOOR: distances(spread) | {"picture_distance": nearest_pictures(held_out, both_ways)[1]}}
 
 
 def compare_results(runs, measured, out):
@@ -206,16 +238,18 @@ def main(argv=None):
     parser.add_argument("--data", type=Path, help=what)
     what = "samples to measure, and pictures to measure them with, at most (%(default)s)"
     parser.add_argument("--samples", type=positive, default=2_048, help=what)
+    what = "network of pictures in [0, 1], by whose features samples are measured, too"
+    parser.add_argument("--reader", type=Path, metavar="FILE.keras", help=what)
     parser.add_argument("--kid", action="store_true", help="measure the Kernel Inception Distance, too")
     args = parser.parse_args(argv)
-    if args.kid and args.data is None:
-        parser.error("--kid: needs --data")
+    if args.data is None and (args.kid or args.reader):
+        parser.error("--kid and --reader: need --data")
     if args.samples < FEWEST:
         parser.error(f"--samples: distances need {FEWEST:,}")
     for folder in args.runs:
         require_finished(folder)
     runs = label(args.runs)
-    measured = {} if args.data is None else measure(runs, args.data, args.samples, args.kid)
+    measured = {} if args.data is None else measure(runs, args.data, args.samples, args.reader, args.kid)
     make_folder(args.out)
     warning = differences(runs)
     if warning:

@@ -2,7 +2,8 @@
 
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
+from sklearn.neighbors import NearestNeighbors
 
 from shared_drawings import cv2  # OpenCV as it is set up there
 from shared_figures import PART, sharpness
@@ -175,6 +176,28 @@ def kernel_distance(features, others):
 
     features, others = features.astype(np.float64), others.astype(np.float64)
     return float(within(features) + within(others) - 2 * np.mean(kernel(features, others)))
+
+
+def density_and_coverage(features, others, neighbours=5):
+    """Return how near pictures lie to real ones, and how many of the real ones have a picture near them.
+
+    Around each real one lies a ball that reaches to the `neighbours`-th nearest of the other real ones. "density" is
+    the number of balls that a picture lies in, divided by `neighbours`, averaged: 1 of pictures that are as the real
+    ones, more of some that keep to where these are many. "coverage" is the share of the balls that hold a picture:
+    nearly 1 of as many such pictures, less where a kind of real ones never comes (Naeem et al., "Reliable Fidelity and
+    Diversity Metrics for Generative Models", 2020, equations 3 and 4).
+
+    Args:
+        features: float (count, numbers), of the pictures.
+        others: float (others, numbers), of the real ones, more than `neighbours`.
+        neighbours: how far the balls reach.
+    """
+    reach = NearestNeighbors(n_neighbors=neighbours).fit(others).kneighbors()[0][:, -1]  # each one itself is left out
+    inside = pairwise_distances(features, others) < reach
+    return {
+        "density": float(inside.sum() / (neighbours * len(features))),
+        "coverage": float(inside.any(axis=0).mean()),
+    }
 
 
 def nearest(points, among):

@@ -1,5 +1,6 @@
 """Networks of finished runs, opened for others to use, and what they make of pictures and codes."""
 
+import os
 from math import ceil
 
 import keras
@@ -78,8 +79,11 @@ def open_beside(folders, images, held_out, seed, script):
         script: name of this one.
 
     Raises:
-        InputError: two are runs of one script, or one is of this script; as `open_networks`.
+        InputError: two are runs of one script, or one is of this script; several processes are to be joined, for which
+            no network may have been opened; as `open_networks`.
     """
+    if folders and "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
+        raise InputError("--beside: not in several processes; train without it, then add it with --resume in one.")
     pictures = fingerprint(images)
     others = [open_networks(folder, pictures, held_out, seed) for folder in folders]
     scripts = [script, *(name for name, *_ in others)]
@@ -177,6 +181,23 @@ def open_sampler(folder):
     if not makes_pictures(chain):
         raise InputError(f"{folder}: its networks do not lead from one noise vector to square pictures.")
     return Sampler(chain, low, networks.get("encoder"))
+
+
+def open_features(path, size):
+    """Return what a reader of pictures has before its last layer: uint8 (count, size, size, 3) -> (count, numbers).
+
+    Args:
+        path: `pathlib.Path` of a network from pictures in [0, 1], such as the VAE-GAN's reader of attributes.
+        size: height and width of the pictures.
+
+    Raises:
+        InputError: it is damaged, or no such network.
+    """
+    (reader,) = load_networks(path.parent, path.stem)
+    if reader.input_shape != (None, size, size, 3) or reader.layers[-1].input.ndim != 2:
+        raise InputError(f"{path}: does not lead from {size}x{size} pictures by way of a vector to what it reads.")
+    pictures = keras.Input(reader.input_shape[1:])
+    return keras.Model(pictures, keras.Model(reader.input, reader.layers[-1].input)(pictures / 255))
 
 
 def open_inception(size):

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 import compare_runs
-from shared_distances import channel_gap, kernel_distance, sliced_wasserstein
+from shared_distances import (
+    channel_gap,
+    density_and_coverage,
+    kernel_distance,
+    nearest_pictures,
+    sliced_wasserstein,
+)
 from shared_drawings import draw_faces
 from shared_files import InputError
 from shared_networks import open_sampler
@@ -43,7 +49,11 @@ def test_samples_are_measured_with_pictures_that_no_run_has_seen(faces, tiny, tm
     folders = [str(tmp_path / VAE), str(tmp_path / GAN)]
     monkeypatch.setattr(compare_runs, "open_inception", averages)
     capsys.readouterr()
-    compare_runs.main([*folders, "--data", path, "--samples", "12", "--kid", "--out", str(tmp_path / "out")])
+    first = keras.Input((64, 64, 3))
+    reader = keras.Model(first, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(first)))
+    reader.save(tmp_path / "reader.keras")
+    flags = ["--samples", "12", "--kid", "--reader", str(tmp_path / "reader.keras"), "--out", str(tmp_path / "out")]
+    compare_runs.main([*folders, "--data", path, *flags])
     printed = capsys.readouterr().out
     assert "12 samples to 12 pictures" in printed
     assert "unbiased, over all 12 pictures" in printed
@@ -53,22 +63,26 @@ def test_samples_are_measured_with_pictures_that_no_run_has_seen(faces, tiny, tm
     sets[compare_runs.FLOOR] = pictures[np.linspace(0, 29, 12).astype(int)]
     rows = table(tmp_path / "out")
     assert list(rows) == list(sets)
+    trained = np.concatenate([pictures[:30], np.flip(pictures[:30], axis=2)])
     means = {name: images.mean(axis=(1, 2)) / 255 for name, images in [*sets.items(), ("held out", held_out)]}
     for name, images in sets.items():
         expected = {
             **sliced_wasserstein(images, held_out),
             "channel_gap": channel_gap(images, held_out),
             "kid": kernel_distance(means[name], means["held out"]),
+            "kernel_distance": kernel_distance(means[name], means["held out"]),
+            **density_and_coverage(means[name], means["held out"]),
+            "picture_distance": nearest_pictures(held_out if name == compare_runs.FLOOR else images, trained)[1],
         }
         assert {key: float(rows[name][key]) for key in expected} == pytest.approx(expected, rel=1e-3, abs=1e-5)
     assert rows[VAE]["val_loss"]
     assert not rows[compare_runs.FLOOR]["loss"]
-    for name in ("swd_64", "swd_32", "swd_16", "swd", "channel_gap", "kid"):
+    for name in expected:
         assert f"| {name} |" in printed
 
     compare_runs.main([*folders, "--data", path, "--out", str(tmp_path / "most")])  # all 20 that are left
     assert "20 samples to 20 pictures" in capsys.readouterr().out
-    assert "kid" not in table(tmp_path / "most")[VAE]
+    assert not {"kid", "kernel_distance", "density"} & table(tmp_path / "most")[VAE].keys()
     compare_runs.main([*folders, "--out", str(tmp_path / "without")])
     assert "swd" not in table(tmp_path / "without")[GAN]
     assert "samples to" not in capsys.readouterr().out
@@ -97,7 +111,7 @@ def test_what_cannot_be_measured_is_said_in_one_line(faces, tiny, tmp_path, monk
             compare_runs.main([*runs, "--data", data, "--samples", "12", "--out", str(tmp_path / "out")])
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
-    for flags in (["--kid"], ["--data", path, "--samples", "9"]):
+    for flags in (["--kid"], ["--reader", "reader.keras"], ["--data", path, "--samples", "9"]):
         with pytest.raises(SystemExit) as caught:
             compare_runs.main([run, *flags])
         assert caught.value.code == 2

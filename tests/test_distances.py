@@ -147,6 +147,27 @@ def test_kernel_distance_has_no_bias():
     assert error < 0.1  # pairs of a point and itself would add more than 2
 
 
+def test_density_and_coverage_of_four_numbers():
+    # each of 0, 1, 3, 7 has a ball of the distance to its second neighbour: 3, 2, 3, 6; 0.5 lies in those of 0, 1, 3
+    found = shared_distances.density_and_coverage(np.array([[0.5], [20]]), np.array([[0], [1], [3], [7]]), neighbours=2)
+    assert found == {"density": pytest.approx(3 / (2 * 2)), "coverage": pytest.approx(3 / 4)}
+
+
+def test_density_and_coverage_tell_what_is_missing_and_what_does_not_belong():
+    rng = np.random.default_rng(0)
+    real, same = rng.standard_normal((2, 2_000, 16))
+    found = shared_distances.density_and_coverage(same, real)
+    assert found["density"] == pytest.approx(1, abs=0.05)
+    assert found["coverage"] == pytest.approx(1 - 2**-5, abs=0.01)  # a nearest of both sets is as often of either
+    two = real + 20 * (np.arange(2_000) % 2)[:, None]  # two kinds, of which one never comes
+    half = shared_distances.density_and_coverage(same, two)
+    assert half["density"] == pytest.approx(1, abs=0.1)
+    assert half["coverage"] == pytest.approx(0.5, abs=0.02)
+    doubtful = np.where(np.arange(2_000)[:, None] % 4, same, same + 20)  # a quarter is like nothing
+    assert shared_distances.density_and_coverage(doubtful, real)["density"] == pytest.approx(0.75, abs=0.05)
+    assert shared_distances.density_and_coverage(same + 20, real) == {"density": 0, "coverage": 0}
+
+
 def test_channel_gap_is_in_grey_values():
     grey = np.full((3, 8, 8, 3), 100, np.uint8)
     tinted = grey + np.array([0, 7, 0], np.uint8)

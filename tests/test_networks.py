@@ -142,6 +142,26 @@ def test_inception_without_weights_is_one_line(monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+def test_features_are_what_a_reader_has_before_its_last_layer(tmp_path):
+    faces = draw_faces(3, 16, seed=0)
+    pictures = keras.Input((16, 16, 3))
+    means = layers.GlobalAveragePooling2D()(pictures)
+    keras.Model(pictures, layers.Dense(5)(means)).save(tmp_path / "reader.keras")
+    features = predict(shared_networks.open_features(tmp_path / "reader.keras", 16), faces)
+    np.testing.assert_allclose(features, faces.mean(axis=(1, 2)) / 255, rtol=1e-4)
+    keras.Model(pictures, layers.Conv2D(2, 3)(pictures)).save(tmp_path / "maps.keras")
+    for name, size in (("reader", 8), ("maps", 16)):
+        with pytest.raises(InputError, match=f"{name}.keras: does not lead from {size}x{size} pictures"):
+            shared_networks.open_features(tmp_path / f"{name}.keras", size)
+
+
+def test_runs_to_compare_with_are_not_opened_before_processes_are_joined(monkeypatch):
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    assert shared_networks.open_beside([], draw_faces(2, 16, seed=0), 0.05, 7, "c") == []
+    with pytest.raises(InputError, match="--beside: not in several processes"):
+        shared_networks.open_beside(["a"], draw_faces(2, 16, seed=0), 0.05, 7, "c")
+
+
 def test_a_run_is_compared_with_one_of_each_other_script(monkeypatch):
     images = draw_faces(2, 16, seed=0)
     opened = []
