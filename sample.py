@@ -22,7 +22,7 @@ import shared_figures
 import shared_handwriting
 import shared_models
 import shared_sounds
-from shared_command_line import OneLineParser, number_32_bit, positive, run_script
+from shared_command_line import OneLineParser, positive, run_script, seed_number
 from shared_files import InputError
 
 COUNT = {"pictures": 32, "bars": 8}
@@ -88,7 +88,7 @@ def main(argv=None):
     parser.add_argument(
         "--count", type=positive, help="how many (32; of letters all, or those of --text; 8 bars; 1 answer)"
     )
-    parser.add_argument("--seed", type=number_32_bit, default=0, help="of everything random (%(default)s)")
+    parser.add_argument("--seed", type=seed_number, default=0, help="of everything random (%(default)s)")
     parser.add_argument("--text", help="expression to answer, or letters or digits to draw")
     parser.add_argument(shared_data.DIGITS_FLAG[0], help=shared_data.DIGITS_FLAG[1])
     args = parser.parse_args(argv)

@@ -83,8 +83,8 @@ def find_attributes(path, data, source, count, limit, seed):
         seed: of the drawn faces.
 
     Raises:
-        InputError: a file is given for drawn faces, or some files of a folder are no readable pictures, so that names
-            and pictures cannot be matched; as `labels_of`.
+        InputError: a file is given for drawn faces; some files of a folder are no readable pictures, or have one name,
+            so that names and pictures cannot be matched; as `labels_of`.
     """
     if shared_drawings.STAND_IN in source:
         if path is not None:
@@ -100,6 +100,8 @@ def find_attributes(path, data, source, count, limit, seed):
     names = [picture.name for picture in shared_data.list_images(folder)[:limit]]
     if len(names) != count:
         raise InputError(f"{folder}: {len(names) - count:,} unreadable pictures must go before attributes are matched.")
+    if len(set(names)) < len(names):
+        raise InputError(f"{folder}: pictures below it have one name, so that attributes cannot be matched.")
     return labels_of(path, names)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shared_files import InputError
 
+HIGHEST_SEED = 2_000_000_000  # a little below 2**31, as scripts add to it, and PyTorch takes no more
 GO_ON = "To continue a run that has started, repeat the command with --resume."
 
 
@@ -15,7 +16,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def __init__(self, **options):
         """Take what `ArgumentParser` takes."""
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
         self.add_argument("--traceback", action="store_true", help="show where in the code an error came from")
 
     def error(self, message):
@@ -23,7 +24,7 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (--help lists the flags)\n")
 
 
-def parser(experiment, data_flag=None, unit="pictures"):
+def parser(experiment, data_flag=None, unit="pictures", batch_of=None, epoch="a pass over the training set"):
     """Return a parser with the flags that all scripts share.
 
     Args:
@@ -31,15 +32,17 @@ def parser(experiment, data_flag=None, unit="pictures"):
             the defaults. One may be a dict {model: number}: its flag is None unless it is given, for all models.
         data_flag: pair of the flag that names the data and its help, such as `shared_data.PICTURES_FLAG`; None for an
             experiment that makes its own.
-        unit: what batch size and limit count.
+        unit: what the limit counts.
+        batch_of: what the batch size counts, if it is something else.
+        epoch: what one is.
     """
     script = Path(experiment["__file__"])
     flags = OneLineParser(prog=script.name, description=experiment["__doc__"])
     if data_flag is not None:
         flags.add_argument(data_flag[0], dest="data", metavar="PATH", help=data_flag[1])
     for flag, text in (
-        ("--epochs", "passes over the training set"),
-        ("--batch-size", f"{unit} per step"),
+        ("--epochs", f"how often to train; an epoch is {epoch}"),
+        ("--batch-size", f"{batch_of or unit} per step"),
         ("--limit", f"use at most so many {unit}"),
     ):
         value = experiment[flag[2:].replace("-", "_").upper()]
@@ -47,7 +50,7 @@ def parser(experiment, data_flag=None, unit="pictures"):
         default = ", ".join(f"{model}: {number}" for model, number in value.items()) if by_model else f"{value}"
         flags.add_argument(flag, type=positive, default=None if by_model else value, help=f"{text} ({default})")
     flags.add_argument("--out", help=f"run folder, free or to be resumed (runs/{script.stem}/, or the next number)")
-    flags.add_argument("--seed", type=number_32_bit, default=0, help="seed of everything random (%(default)s)")
+    flags.add_argument("--seed", type=seed_number, default=0, help="seed of everything random (%(default)s)")
     flags.add_argument("--resume", action="store_true", help="continue the newest run, or --out's, where it stopped")
     flags.add_argument("--distribute", action="store_true", help="share batches out to all devices (JAX backend)")
     flags.add_argument("--tensorboard", action="store_true", help="write logs for TensorBoard as well")
@@ -61,10 +64,10 @@ def positive(text):
     return int(text)
 
 
-def number_32_bit(text):
-    """Return the whole number, 0 to 2**32 - 1, that a flag's value stands for; anything else is argparse's error."""
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to {2**32 - 1}")
+def seed_number(text):
+    """Return the whole number, 0 to HIGHEST_SEED, that a flag's value stands for; anything else is argparse's error."""
+    if not text.isdecimal() or int(text) > HIGHEST_SEED:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to {HIGHEST_SEED}")
     return int(text)
 
 
@@ -87,6 +90,8 @@ def run_script(main, resumable=True):
     """
     how_to_go_on = f" {GO_ON}" if resumable else ""
     script = Path(sys.argv[0]).name
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # for names of files that are no text
     try:
         main()
     except (InputError, OSError) as error:

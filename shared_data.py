@@ -5,19 +5,19 @@ import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from shared_drawings import STAND_IN, cv2, draw_digits, draw_faces  # OpenCV as it is set up there
-from shared_files import InputError, digest, first_of, written_whole
+from shared_files import InputError, digest, first_of, picture_is_whole, written_whole
 
 PICTURES_FLAG = ("--data", "folder of pictures or .npy file (data/celeba/, else drawn faces)")
 DIGITS_FLAG = ("--mnist", "MNIST as .npz file (keras.datasets, else drawn digits)")
 DATA_DIR = Path(__file__).resolve().parent / "data"
 CELEBA_DIR = DATA_DIR / "celeba"  # pictures put here are used when no --data is given
-PNG, JPEG = b"\x89PNG", b"\xff\xd8\xff"  # first bytes of such files
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 DRAWN_FACES = 2_000  # pictures in the stand-in set
 DRAWN_DIGITS = {"train": 20_000, "test": 4_000}
@@ -48,7 +48,8 @@ def find_images(data, size, limit, seed, centre_crop=True):
     else:
         path = Path(data or CELEBA_DIR)
         images = load_images(path, size, limit, centre_crop)
-        source = f"{len(images):,} pictures of {path.resolve().stem}{'' if centre_crop else ', squashed'}"
+        name = path.resolve().name.removesuffix(".npy")
+        source = f"{len(images):,} pictures of {name}{'' if centre_crop else ', squashed'}"
         print(f"Data: {source} ({path}).")
         if len(images) < limit:
             print(f"Warning: the limit is {limit:,} pictures; there are {len(images):,}.")
@@ -90,13 +91,21 @@ def load_images(path, size, limit=20_000, centre_crop=True):
 
 
 def list_images(folder):
-    """Return the sorted paths of all pictures in `folder` and below, without hidden files."""
-    return sorted(
-        Path(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-    )
+    """Return the sorted paths of all pictures in `folder` and below, without hidden files and folders.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+
+    def refuse(error):
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}).") from error
+
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        seen = [name for name in names if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")]
+        found += [Path(parent, name) for name in seen]
+    return sorted(found)
 
 
 def open_array(path):
@@ -118,31 +127,12 @@ def read_image(path):
     """
     try:
         data = path.read_bytes()  # apart from decoding, which on Windows takes ASCII names alone
-        whole = png_is_whole(data) if data.startswith(PNG) else jpeg_is_whole(data) if data.startswith(JPEG) else True
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if whole else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if picture_is_whole(data) else None
     except OSError as error:  # which would be cached if the picture were skipped
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
     except cv2.error:
         return None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def png_is_whole(data):
-    """Say whether a PNG file is as long as its chunks claim; OpenCV takes memory for all that they claim."""
-    place, name = 8, None  # behind the signature; a chunk has its length, a name, content and a checksum
-    while place < len(data) and name != b"IEND":  # some programs add bytes of their own behind the last chunk
-        name = data[place + 4 : place + 8]
-        place += 12 + int.from_bytes(data[place : place + 4], "big")
-    return name == b"IEND" and place <= len(data)
-
-
-def jpeg_is_whole(data):
-    """Say whether a JPEG file has its end marker; older versions of OpenCV fill up with grey what is cut off."""
-    place = 2  # behind the first marker; up to the picture itself a segment has a marker, a length and content
-    while (marker := data[place : place + 2]) != b"\xff\xda" and marker:  # a preview has an end marker of its own
-        filler = marker[:1] != b"\xff" or marker == b"\xff\xff"
-        place += 1 if filler else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return b"\xff\xd9" in data[place:]
 
 
 def resize_square(image, size, centre_crop=True):
@@ -152,8 +142,9 @@ def resize_square(image, size, centre_crop=True):
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         image = image[top : top + side, left : left + side]
-    shrinks = size < min(image.shape[:2])
-    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    height, width = image.shape[:2]
+    shrunk = cv2.resize(image, (min(size, width), min(size, height)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR)  # what is smaller is enlarged
 
 
 def convert_once(path, files, items, read, size, limit, centre_crop):
@@ -177,7 +168,7 @@ def convert_once(path, files, items, read, size, limit, centre_crop):
     # What was asked for names the family, the files' state the member, which replaces the family.
     family = f"{path.resolve().stem}_{size}x{size}_{digest(path.resolve(), limit, centre_crop)}"
     try:
-        states = [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        states = [(file.relative_to(path), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}).") from error
     cache = DATA_DIR / f"{family}_{digest(*states)}.npy"
@@ -192,11 +183,11 @@ def convert_once(path, files, items, read, size, limit, centre_crop):
         DATA_DIR.mkdir(parents=True, exist_ok=True)
         with written_whole(cache) as unfinished, open(unfinished, "wb") as file:
             np.save(file, images)
-        for old in set(DATA_DIR.glob(f"{family}_*.npy")) - {cache}:
-            old.unlink()
+        for old in set(DATA_DIR.glob(f"{escape(family)}_*.npy")) - {cache}:
+            old.unlink(missing_ok=True)
         return open_array(cache)
-    except OSError as error:
-        print(f"Warning: the pictures could not be cached in {DATA_DIR} ({error.strerror}); the run goes on without.")
+    except (InputError, OSError) as error:  # a full disk; another run that replaces the family at the same moment
+        print(f"Warning: the pictures could not be cached in {DATA_DIR} ({error}); the run goes on without.")
         return images
 
 

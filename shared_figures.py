@@ -181,7 +181,7 @@ def read_picture(path):
     """Return a picture file as RGB of PIL; raise `InputError` if it is damaged."""
     try:
         return Image.open(path).convert("RGB")
-    except OSError as error:
+    except Exception as error:  # nearly anything, of a damaged file
         raise InputError(f"{path}: is damaged ({error}); it may be deleted.") from error
 
 

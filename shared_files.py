@@ -18,6 +18,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+PNG, JPEG = b"\x89PNG", b"\xff\xd8\xff"  # first bytes of such files
 LOCKS = {}  # files by their numbers; to open one again and close it would end this process's lock on it
 
 
@@ -58,7 +59,7 @@ def claim(folder):
     """
 
     def is_free():
-        return all(path.name == "lock" or path.name.startswith("unfinished_") for path in folder.iterdir())
+        return all(path.name == "lock" or is_unfinished(path) for path in folder.iterdir())
 
     make_folder(folder)
     if not is_free():
@@ -108,6 +109,11 @@ def written_whole(path):
         unfinished.unlink(missing_ok=True)
 
 
+def is_unfinished(path):
+    """Say whether a file has a name from `written_whole`, and so is what a kill has left, or still being written."""
+    return re.match("unfinished_[0-9a-f]{8}_", path.name) is not None
+
+
 def write_json(path, content):
     """Write `content` as indented JSON; paths and other objects become text."""
     with written_whole(path) as unfinished:
@@ -144,7 +150,7 @@ def require_keys(path, content, keys):
 def write_table(path, rows, columns=()):
     """Write dicts as the rows of a CSV file; its columns are `columns` and all others that a row has."""
     columns = dict.fromkeys([*columns, *(name for row in rows for name in row)])
-    with written_whole(path) as unfinished, open(unfinished, "w", newline="") as file:
+    with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -171,7 +177,7 @@ def read_history(path, *columns):
         require_keys(path, {}, columns)
         return {}
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         history = {name: [float(row[name] or "nan") for row in rows] for name in rows[0]} if rows else {}
     except (csv.Error, TypeError, ValueError) as error:
@@ -219,3 +225,26 @@ def fingerprint(*arrays):
         content.update(f"{array.dtype} {array.shape}".encode())
         content.update(np.ascontiguousarray(array))
     return content.hexdigest()[:10]
+
+
+def picture_is_whole(data):
+    """Say whether the bytes of a PNG or JPEG file are all there; of other files that is not known."""
+    return png_is_whole(data) if data.startswith(PNG) else jpeg_is_whole(data) if data.startswith(JPEG) else True
+
+
+def png_is_whole(data):
+    """Say whether a PNG file is as long as its chunks claim; OpenCV takes memory for all that they claim."""
+    place, name = 8, None  # behind the signature; a chunk has its length, a name, content and a checksum
+    while place < len(data) and name != b"IEND":  # some programs add bytes of their own behind the last chunk
+        name = data[place + 4 : place + 8]
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
+    return name == b"IEND" and place <= len(data)
+
+
+def jpeg_is_whole(data):
+    """Say whether a JPEG file has its end marker; older versions of OpenCV fill up with grey what is cut off."""
+    place = 2  # behind the first marker; up to the picture itself a segment has a marker, a length and content
+    while (marker := data[place : place + 2]) != b"\xff\xda" and marker:  # a preview has an end marker of its own
+        filler = marker[:1] != b"\xff" or marker == b"\xff\xff"
+        place += 1 if filler else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return b"\xff\xd9" in data[place:]

@@ -19,6 +19,7 @@ from shared_files import (
     claim,
     epoch_files,
     fingerprint,
+    is_unfinished,
     lock,
     make_folder,
     read_json,
@@ -88,12 +89,12 @@ class Run:
         failure = None
         try:
             settings = self._open_folder(settings, may_change)
-        except InputError as error:
+        except (InputError, OSError) as error:
             failure = error
         if not in_all_processes(failure is None):  # and the first must not write where others still read
             raise failure or InputError(f"{self.name}: another process of this run has failed.")
         self.whole = self.folder
-        for path in self.folder.rglob("unfinished_*"):  # what a kill has left
+        for path in filter(is_unfinished, self.folder.rglob("unfinished_*")):
             path.unlink(missing_ok=True)
         write_json(self.folder / "settings.json", settings)
         print(f"Run folder: {self.folder}")

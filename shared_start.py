@@ -42,7 +42,8 @@ def load_keras():
             sys.stderr.writelines(f"{line}\n" for line in lines if line and not any(noise in line for noise in NOISE))
     if missing:
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-        print(f"error: the backend {backend} cannot be loaded ({missing}); see requirements.txt.", file=sys.stderr)
+        how = f"pip install {backend}" if backend in ("jax", "torch") else "pip install -r requirements.txt"
+        print(f"error: the backend {backend} cannot be loaded ({missing}): {how}", file=sys.stderr)
         sys.exit(2)
     return module
 

@@ -36,9 +36,11 @@ def fast_precision():
 
 
 def require_precision(policy):
-    """Raise `InputError` for the precisions in which small gradients become 0: they need a scaled loss, unlike bf16."""
-    if policy in ("float16", "mixed_float16"):
-        raise InputError(f"PRECISION {policy}: would need a scaled loss; take mixed_bfloat16, bfloat16 or float32.")
+    """Raise `InputError` for precisions in which small gradients, or small steps of 16-bit weights, become 0."""
+    if policy in ("float16", "mixed_float16", "bfloat16"):
+        raise InputError(
+            f"PRECISION {policy}: small gradients or steps would become 0; take mixed_bfloat16 or float32."
+        )
 
 
 def distribute():

@@ -97,8 +97,10 @@ def changed(script, **constants):
     """Give a script other constants while a model of it is built."""
     before = {name: getattr(script, name) for name in constants}
     vars(script).update(constants)
-    yield
-    vars(script).update(before)
+    try:
+        yield
+    finally:
+        vars(script).update(before)
 
 
 def faces_in_batches(script, steps, batch_size, transform=None):

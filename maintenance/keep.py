@@ -64,6 +64,8 @@ def keep(folder, models):
     kept = models / folder.relative_to(run.parent)
     make_folder(kept)
     write_json(kept / "settings.json", {**{name: settings[name] for name in KEPT_SETTINGS}, "arguments": arguments})
+    for old in [*kept.glob("*.keras"), *(kept / name for name in KEPT_TABLES)]:  # of a run that was kept before
+        old.unlink(missing_ok=True)
     for name in KEPT_TABLES:
         if (folder / name).exists():
             shutil.copy(folder / name, kept)

@@ -67,7 +67,7 @@ def read_rows():
     """Return the rows of `results.csv` as dicts of text."""
     if not RESULTS.exists():
         return []
-    with open(RESULTS, newline="") as file:
+    with open(RESULTS, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -106,7 +106,7 @@ def compared_sets(folder):
     path = folder / "comparison.csv"
     if not path.exists():
         return []
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return [
             (row.pop("pictures"), int(row.pop("epochs")), {name: float(value) for name, value in row.items() if value})
             for row in csv.DictReader(file)

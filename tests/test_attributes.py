@@ -80,6 +80,11 @@ def test_attributes_of_what_is_found(listed, tmp_path, capsys):
     with pytest.raises(InputError, match="1 unreadable pictures must go"):
         find(listed, folder, count=2, limit=3)
 
+    (folder / "deeper").mkdir()
+    (folder / "deeper" / "b.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match="have one name"):
+        find(listed, folder, count=4, limit=4)
+
     np.save(tmp_path / "three.npy", np.zeros((3, 4, 4, 3), np.uint8))
     assert find(listed, tmp_path / "three.npy")["Smiling"].tolist() == [True, False]
     np.save(tmp_path / "two.npy", np.zeros((2, 4, 4, 3), np.uint8))

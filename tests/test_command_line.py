@@ -1,5 +1,6 @@
 """Flags, and errors of one line."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_defaults_may_differ_by_model(capsys):
     assert parser.parse_args(["--epochs", "7"]).epochs == 7
     with pytest.raises(SystemExit):
         parser.parse_args(["--help"])
-    assert "passes over the training set (a: 3, b: 6)" in " ".join(capsys.readouterr().out.split())
+    assert "an epoch is a pass over the training set (a: 3, b: 6)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_experiment_that_makes_its_own_data_has_no_flag_for_them(capsys):
@@ -40,9 +41,10 @@ def test_an_experiment_that_makes_its_own_data_has_no_flag_for_them(capsys):
         ("--batch-size", "-1"),
         ("--limit", "1.5"),
         ("--seed", "-1"),
-        ("--seed", str(2**32)),
+        ("--seed", "2000000001"),
         ("--epochs",),
         ("--unknown",),
+        ("--res",),
         ("stray",),
     ],
 )
@@ -78,6 +80,13 @@ def test_user_errors_and_interruption_have_no_traceback(main, status, words, cap
     error = capsys.readouterr().err
     assert words in error
     assert "Traceback" not in error
+
+
+def test_names_that_are_no_text_can_be_printed(monkeypatch):
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding="utf-8"))
+    shared_command_line.run_script(lambda: print("face_\udcff.jpg", flush=True))
+    assert printed.getvalue() == b"face_\\udcff.jpg\n"
 
 
 @pytest.mark.parametrize(("main", "kind"), [(fail, InputError), (open_nowhere, FileNotFoundError)])

@@ -30,6 +30,7 @@ def test_folder_is_sorted_nested_and_limited(tmp_path):
     (folder / "000.png").rename(folder / "zzz.PNG")
     (folder / "notes.txt").write_text("not a picture")
     (folder / ".hidden.png").write_bytes(b"not a picture")
+    write_pictures(folder / ".thumbnails", 3)
     images = shared_data.load_images(folder, 8)
     assert images.dtype == np.uint8
     assert images.shape == (7, 8, 8, 3)
@@ -83,6 +84,14 @@ def test_shrinking_is_antialiased():
     assert abs(int(shrunk.mean()) - 127) <= 1
 
 
+def test_squashing_is_antialiased_along_the_side_that_shrinks():
+    stripes = np.zeros((256, 16, 3), np.uint8)
+    stripes[::2] = 255
+    squashed = shared_data.resize_square(stripes, 64, centre_crop=False)
+    assert squashed.shape == (64, 64, 3)
+    assert np.ptp(squashed) <= 1
+
+
 def test_enlarging_is_said(tmp_path, capsys):
     write_pictures(tmp_path / "pictures", 3)
     Image.new("RGB", (9, 40)).save(tmp_path / "pictures" / "thin.png")
@@ -108,6 +117,18 @@ def test_cache_is_used_and_refreshed(tmp_path, capsys):
     assert len(shared_data.load_images(folder, 8, limit=2)) == 2
     caches = sorted(path.name.rsplit("_", 2)[0] for path in shared_data.DATA_DIR.iterdir())
     assert caches == ["pictures_8x8", "pictures_8x8", "pictures_9x9"]  # what the folder was before is gone
+
+
+def test_a_cache_is_the_same_however_its_folder_is_written(tmp_path, capsys, monkeypatch):
+    folder = write_pictures(tmp_path / "some [small] pictures", 3)
+    shared_data.load_images(folder, 8)
+    monkeypatch.chdir(tmp_path)
+    shared_data.load_images(folder.name, 8)
+    shared_data.load_images(f"{folder.name}/../{folder.name}", 8)
+    assert capsys.readouterr().out.count("Converting") == 1
+    (folder / "002.png").unlink()
+    shared_data.load_images(folder, 8)
+    assert len([*shared_data.DATA_DIR.iterdir()]) == 1
 
 
 def test_truncated_cache_is_made_anew(tmp_path):
@@ -189,6 +210,27 @@ def test_a_picture_that_may_not_be_read_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(InputError, match=r"001\.png: cannot be read \(Permission denied\)"):
         shared_data.load_images(folder, 8)
+
+
+def test_a_folder_that_may_not_be_read_ends_the_run(tmp_path, monkeypatch):
+    folder = write_pictures(tmp_path / "pictures", 2)
+    (folder / "secret").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "secret":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match=r"secret: cannot be read \(Permission denied\)"):
+        shared_data.load_images(folder, 8)
+
+
+def test_versions_of_a_folder_have_names_of_their_own(tmp_path, capsys):
+    for name in ("faces_v1.0", "faces_v1.1"):
+        _, source = shared_data.find_images(write_pictures(tmp_path / name, 1), 8, limit=1, seed=0)
+        assert source == f"1 pictures of {name}"
 
 
 def saved_jpeg(picture, **options):

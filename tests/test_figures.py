@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 import shared_figures
+from shared_files import InputError
 
 
 def test_sharpness_is_the_variance_of_the_laplacian():
@@ -24,6 +25,16 @@ def test_mapping_to_uint8_is_exact():
     every = np.arange(256, dtype=np.uint8)
     np.testing.assert_array_equal(shared_figures.to_uint8(every / np.float32(255), low=0, high=1), every)
     np.testing.assert_array_equal(shared_figures.to_uint8(every / np.float32(127.5) - 1, low=-1, high=1), every)
+
+
+def test_a_damaged_picture_is_one_line(tmp_path):
+    path = tmp_path / "epoch_001.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(path)
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:500], whole[:-300] + bytes(300)):  # the last as a power cut leaves it
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"epoch_001\.png: is damaged"):
+            shared_figures.read_picture(path)
 
 
 def test_grids_keep_every_pixel(tmp_path):

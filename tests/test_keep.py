@@ -13,8 +13,11 @@ from shared_files import InputError
 def test_a_finished_run_is_kept_without_discriminator_and_paths(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(keep, "MODELS", tmp_path / "models")
     folder = trained("GAN_filter128_latent64", to="a_run")
-    keep.main([str(folder)])
     kept = tmp_path / "models" / "a_run"
+    kept.mkdir(parents=True)
+    for name in ("encoder.keras", "directions.csv"):  # of a run that was kept before
+        (kept / name).touch()
+    keep.main([str(folder)])
     assert {path.name for path in kept.iterdir()} == {"generator.keras", "settings.json", "results.json"}
     assert str(tmp_path) not in (kept / "settings.json").read_text()
     noise = np.random.default_rng(0).standard_normal((2, 64)).astype(np.float32)

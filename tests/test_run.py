@@ -104,8 +104,18 @@ def test_what_a_killed_claim_left_is_free(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "lock").touch()
-    (folder / "unfinished_1_settings.json").touch()
+    (folder / "unfinished_0000000a_settings.json").touch()
     assert open_run(out=str(folder)).folder == folder
+
+
+def test_files_of_the_user_that_are_called_unfinished_stay(tmp_path):
+    (tmp_path / "unfinished_novel.txt").touch()
+    with pytest.raises(InputError, match="is taken"):
+        open_run(out=str(tmp_path))
+    run = open_run()
+    (run.folder / "unfinished_novel.txt").touch()
+    open_run(resume=True)
+    assert (run.folder / "unfinished_novel.txt").exists()
 
 
 def test_a_second_process_is_refused():
@@ -133,15 +143,15 @@ def test_the_same_process_may_go_on_and_keeps_the_lock(tmp_path):
 
 def test_what_a_kill_left_unfinished_goes():
     run = open_run()
-    (run.part("one", "1 of 1").folder / "unfinished_1_history.csv").touch()
-    (run.folder / "unfinished_2_settings.json").touch()
+    (run.part("one", "1 of 1").folder / "unfinished_12345678_history.csv").touch()
+    (run.folder / "unfinished_9abcdef0_settings.json").touch()
     open_run(resume=True)
     assert not list(run.folder.rglob("unfinished_*"))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "mixed_float16"])
-def test_precisions_that_need_a_scaled_loss_are_refused(dtype):
-    with pytest.raises(InputError, match=f"PRECISION {dtype}: would need a scaled loss"):
+@pytest.mark.parametrize("dtype", ["float16", "mixed_float16", "bfloat16"])
+def test_precisions_in_which_small_gradients_or_steps_are_lost_are_refused(dtype):
+    with pytest.raises(InputError, match=f"PRECISION {dtype}: small gradients or steps"):
         open_run(constants={"PRECISION": dtype})
     assert not shared_run.RUNS_DIR.exists()
 
