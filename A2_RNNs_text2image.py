@@ -3,10 +3,11 @@
     python A2_RNNs_text2image.py                                         # the five configurations of table 4
     python A2_RNNs_text2image.py --encoders 1 --decoders 1 --units 512 --batch-size 32 --epochs 150 --patience 30
 
-Sutskever et al., "Sequence to Sequence Learning with Neural Networks", 2014, with a dense layer that writes each of the
-three glyphs of the answer; the loss is the mean squared error over pixels in [0, 1]. No expression tells the
-handwriting of its answer, so that `mean_glyph_mse`, that of the mean glyph of each right character, is the floor;
-`constant_mse` is that of one picture for each position, which needs no query.
+Sutskever et al., "Sequence to Sequence Learning with Neural Networks", 2014, but the code of the query goes into each
+step of the decoder, and no output is fed back; a dense layer writes each of the three glyphs of the answer. The loss is
+the mean squared error over pixels in [0, 1]. No expression tells the handwriting of its answer, so that
+`mean_glyph_mse`, that of the mean glyph of each right character, is the floor; `constant_mse` is that of one picture
+for each position, which needs no query.
 
 Writes `runs/A2_RNNs_text2image/`: settings.json, results.json, table4.csv (ours beside the report's), and for each
 configuration, `encoders<n>_decoders<n>_units<n>/`: history.csv, curves.png (figure 15), samples/, samples.gif,
@@ -37,7 +38,7 @@ CONFIGURATIONS = ((1, 1, 512), (2, 1, 512), (1, 2, 512), (2, 2, 256), (3, 2, 256
 EPOCHS = 20
 BATCH_SIZE = 128
 PATIENCE = 5  # epochs without a better validation loss before training stops
-RATE_PATIENCE = 0.6  # times PATIENCE: epochs without one before the learning rate is halved
+RATE_PATIENCE = 0.6  # times PATIENCE: epochs without one better by 0.0001 before the learning rate is halved
 LEARNING_RATE = 1e-3
 TRAIN_SHARE = 0.8
 LIMIT = 20_000  # expressions, which is all

@@ -4,17 +4,17 @@
     python A2_text2image_crisp.py --mnist mnist.npz
 
 `A2_RNNs_text2image` learns by squared error, whose best answer is the mean digit: read right, never like a hand's. Here
-an encoder-decoder learns characters first (from the right, as one adds); what it says, and noise, go into a generator,
-which a critic teaches (Goodfellow et al., "Generative Adversarial Nets", 2014). The critic sees single glyphs and is
-told their characters (projection: Miyato & Koyama, 2018). The noise has two parts: one of a whole answer, its hand, and
-one of each glyph. The hand is slant and thickness, measured of real glyphs and ranked within each digit; the critic is
-told it, too, so that the glyphs of an answer are of one hand. --epochs and --batch-size are those of generator and
-critic. The judge is the digit reader, which no loss has seen. *regression* is the same generator without noise, by
-squared error.
+an encoder-decoder learns characters first (from the right, as one adds). A generator draws what it says, with noise; it
+learns from true characters, against a critic (Goodfellow et al., "Generative Adversarial Nets", 2014). The critic sees
+single glyphs and is told their characters (projection: Miyato & Koyama, 2018). The noise has two parts: one of a whole
+answer, its hand, and one of each glyph. The hand is slant and thickness, measured of real glyphs and ranked within each
+digit; the critic is told it, too, so that the glyphs of an answer are of one hand. --epochs and --batch-size are those
+of generator and critic. The judge is the digit reader, which no loss has seen. *regression* is the same generator
+without noise, by squared error.
 
 Writes `runs/A2_text2image_crisp/`: settings.json, results.json, agreement.csv and agreement.png (answers read right
-over diversity, at several temperatures of the noise), beside.png (real, regression, critic), hands.png (one answer in
-many hands), text2image.keras (query, hand, noise to pictures), and for each part, `characters/`, `regression/`,
+over diversity, at several temperatures of hand and noise), beside.png (real, regression, critic), hands.png (one answer
+in many hands), text2image.keras (query, hand, noise to pictures), and for each part, `characters/`, `regression/`,
 `critic/`: history.csv, curves.png, results.json, checkpoint/, networks; `regression/` and `critic/` have samples/ and
 samples.gif as well, and `critic/` has nearest.png (and the nearest training glyphs).
 """
@@ -41,7 +41,7 @@ import shared_run
 import shared_training
 
 UNITS = 256  # of both LSTMs
-FILTERS = 64  # of the widest map; the next has twice as many
+FILTERS = 64  # channels at 14x14 pixels; there are twice as many at 7x7
 NOISE_DIM = 62  # of a glyph
 HAND = ("slant", "thickness")  # of a whole answer, each from N(0, 1)
 FEATURES = 256  # of a picture, by which the critic judges
@@ -61,7 +61,7 @@ LIMIT = 20_000  # expressions, which is all
 STEPS_PER_EXECUTION = 25  # of the LSTMs, in one call of the compiled graph
 QUICK = 2_000  # expressions; with fewer the reader learns for one epoch instead of six, and reads a little worse
 WATCHED = 1_000  # held-out expressions that are read back after each epoch; at the end all are
-TEMPERATURES = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.15, 1.3)  # by which the noise is multiplied
+TEMPERATURES = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.15, 1.3)  # by which hand and noise are multiplied
 SAMPLES = 12
 MEASURED = 1_000  # drawn digits, at most, whose hand is measured and whose nearest training glyph is sought
 SHOWN_HANDS = np.linspace(-2, 2, 7).tolist()  # of slant and of thickness, in hands.png
@@ -359,7 +359,7 @@ def run_glyphs(run, name, count, answers, said, bank, hands, judge, tokens):
     generator = build_generator()
     if name == "regression":
         batches = shared_training.Batches(arrays, rows, args.batch_size, glyphs_without_noise(bank))
-        model, panels = generator, {"mean squared error": ["loss"]}
+        model, panels = generator, {"mean squared error, of values from -1 to 1": ["loss"]}
         model.compile(optimizer=keras.optimizers.Adam(REGRESSION["learning_rate"]), loss="mean_squared_error")
         drawing = Draw(generator, said, args.seed, temperature=0.0)
         callbacks = [JudgeEachEpoch(judge, drawing)]
@@ -455,7 +455,7 @@ def save_agreement(run, rows, reader_sees):
             axes.plot(row["diversity"], row["read_answers"], "s", label="regression")
     axes.plot(1, reader_sees, "*", markersize=12, label="real digits")
     axes.set(xlabel="diversity, as a share of that of real digits", ylabel="answers read right")
-    axes.set_title(run.title("numbers at the points: temperature of the noise"), fontsize=9)
+    axes.set_title(run.title("numbers at the points: temperature of hand and noise"), fontsize=9)
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(run.folder / "agreement.png")
@@ -491,7 +491,8 @@ def main(argv=None):
     Raises:
         InputError: as `shared_run.Run`, `shared_data.find_digits` and `shared_blocks.split_expressions`.
     """
-    args = shared_command_line.parser(globals(), shared_data.DIGITS_FLAG, unit="expressions").parse_args(argv)
+    parser = shared_command_line.parser(globals(), shared_data.DIGITS_FLAG, unit="expressions", batch_of="glyphs")
+    args = parser.parse_args(argv)
     queries, answers = shared_blocks.sample_expressions(args.limit, args.seed)
     train_rows, test_rows = shared_blocks.split_expressions(queries, TRAIN_SHARE, args.seed)
     train_digits, test_digits, source = shared_data.find_digits(args.data, args.seed)

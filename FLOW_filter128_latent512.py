@@ -98,9 +98,11 @@ def build_discriminator():
 
 
 def build_velocity(dimensions):
-    """Return the flow's velocity: whitened codes on their way (batch, dimensions), time (batch, 1) in [0, 1] -> same.
+    """Return the flow's velocity: codes x_t (batch, dimensions), time t (batch, 1) in [0, 1] -> (batch, dimensions).
 
-    It is what would take N(0, I) to N(0, I), and what the network adds to that, which is 0 at first.
+    Codes are whitened, and x_t = (1 - t) x_0 + t x_1, on the way from noise x_0 to a code x_1. If x_1 were from N(0, I)
+    as x_0 is, the velocity, the mean of x_1 - x_0 given x_t, would be x_t (2 t - 1) / (t^2 + (1 - t)^2). The network
+    learns what comes on top of that.
     """
     codes, time = keras.Input((dimensions,), name="codes"), keras.Input((1,), name="time")
     phases = time * (2 * np.pi * np.array(FREQUENCIES, np.float32))
@@ -486,7 +488,7 @@ def main(argv=None):
         InputError: there are fewer than FEWEST pictures; as
             `shared_data.find_images`, `shared_run.Run` and `shared_networks.open_beside`.
     """
-    parser = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG)
+    parser = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG, epoch=f"{PASSES} passes over the codes")
     what = "finished runs of VAEs and GANs on the same pictures, to compare with"
     parser.add_argument("--beside", nargs="+", type=Path, default=[], metavar="RUN", help=what)
     args = parser.parse_args(argv)

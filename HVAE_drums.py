@@ -13,8 +13,9 @@ grid alone; the names of sound files end in `_grid`, or in `_human` where a drum
 
 Writes `runs/HVAE_drums/`: settings.json, results.json, arms.csv, leak.csv; and for each arm, in its own folder:
 history.csv, curves.png, samples/, samples.gif, results.json, encoder_high.keras, encoder_low.keras, prior.keras,
-decoder.keras, checkpoint/; `linear/` also has reconstructions.png, temperatures.png, density.png, interpolation.png,
-swaps.png, map.png and sounds/ with a .mid and a .wav of each.
+decoder.keras, checkpoint/ (prior.keras of `plain_prior/` is unused, N(0, I) in its place); `linear/` also has
+reconstructions.png, temperatures.png, density.png, interpolation.png, swaps.png, map.png and sounds/ with a .mid and a
+.wav of each.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -57,7 +58,7 @@ STEPS_PER_EXECUTION = 20  # in one call of the compiled graph
 LIMIT = 100_000  # bars
 ACTIVE = 0.01  # variance of a dimension's mean over bars from which on it counts as used (Burda et al. 2016)
 EMPTY = 0.1  # nats; below, a level says nothing
-TEMPERATURES = (0, 0.5, 1, 1.5)  # by which logits are divided before hits are drawn; at 0 none is drawn by chance
+TEMPERATURES = (0, 0.5, 1, 1.5)  # by which logits are divided before hits are drawn; at 0 they are thresholded
 SAMPLES = 1_000  # bars drawn at each temperature
 SWAPPED = 500  # pairs of test bars, of which those of two styles count
 COLUMNS = 8  # bars in a row of a figure
@@ -357,7 +358,8 @@ def save_swaps(part, model, corpus, threshold):
     Returns:
         dict, over those of SWAPPED pairs of test bars that differ in style, or empty if none does: `swap_f1_high`,
         `swap_f1_low`, the F1 score of a swapped bar against the bar that gave z_high, and z_low; `swap_style_high`,
-        `swap_style_low`, the share of them whose style, as the head reads it, is that of the one bar, and the other.
+        `swap_style_low`, the share of them whose style, as the head reads it, is the one that it reads from the one
+        bar, and the other; both count where it reads the same style from these two.
     """
     rng = np.random.default_rng(part.args.seed)
     shown = corpus.one_of_each_style(4, rng)
@@ -391,7 +393,8 @@ def main(argv=None):
     Raises:
         InputError: as `shared_drums.find_bars` and `shared_run.Run`.
     """
-    parser = shared_command_line.parser(globals(), shared_drums.DRUMS_FLAG, unit="bars")
+    unit = "bars, about (whole performances)"
+    parser = shared_command_line.parser(globals(), shared_drums.DRUMS_FLAG, unit=unit, batch_of="bars")
     parser.add_argument("--arms", choices=ARMS, nargs="+", default=list(ARMS), help="arms to train (all)")
     args = parser.parse_args(argv)
     bars, source = shared_drums.find_bars(args.data, args.limit, args.seed)

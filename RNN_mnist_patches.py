@@ -160,7 +160,7 @@ def kept_labels(completions, truth, labels, reader):
 
     Args:
         completions: {given: uint8 (count, 28, 28)}, from so many patches.
-        truth: uint8 (count, 28, 28), the digits themselves.
+        truth: uint8 (count, 28, 28), the digits themselves, of black and white pixels.
         labels: int (count,).
         reader: the digit reader.
 

@@ -3,9 +3,9 @@
     python task2_txt2txtimg2txt.py                                     # both parts, the image models with augmentation
     python task2_txt2txtimg2txt.py --part image --no-augmentation --resume    # adds those without (figure 13)
 
-Sutskever et al., "Sequence to Sequence Learning with Neural Networks", 2014; the convolution model reads with the
-ConvLSTM of Shi et al., 2015. The loss is the categorical cross-entropy of a character, in nats. A part that is done is
-not done again on --resume.
+Sutskever et al., "Sequence to Sequence Learning with Neural Networks", 2014, but the code of the query goes into each
+step of the decoder, and no output is fed back; the convolution model reads with the ConvLSTM of Shi et al., 2015. The
+loss is the categorical cross-entropy of a character, in nats. A part that is done is not done again on --resume.
 
 Writes `runs/task2_txt2txtimg2txt/`: settings.json, results.json, text_accuracy_by_share.png (figure 10),
 text_accuracy_by_epoch.png (11), image_accuracy_<augmented|plain>.png (12 and 13), and for each part,

@@ -1,10 +1,10 @@
 """Seconds that an epoch takes of the models of faces that RESULTS.md puts on one yardstick; prints a table.
 
-    python -m maintenance.epochs                                       # some minutes on two cores
+    python -m maintenance.epochs                                       # some twenty minutes on two cores
     python -m maintenance.epochs --keep "two cores of an Intel Xeon"   # put the numbers into assets/results.csv as well
 
 Each script trains for two epochs of PICTURES drawn faces. The second counts, in which nothing is compiled any more; it
-is scaled to EPOCH pictures.
+is scaled to EPOCH pictures. With far fewer pictures, what an epoch takes at any length would weigh too much.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first
@@ -28,7 +28,7 @@ SCRIPTS = (
     "FLOW_filter128_latent512",
     "maintenance.dcgan",
 )
-PICTURES = 640
+PICTURES = 2_560
 EPOCH = 7_680  # pictures
 
 
