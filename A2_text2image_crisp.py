@@ -16,7 +16,8 @@ Writes `runs/A2_text2image_crisp/`: settings.json, results.json, agreement.csv a
 over diversity, at several temperatures of hand and noise), beside.png (real, regression, critic), hands.png (one answer
 in many hands), text2image.keras (query, hand, noise to pictures), and for each part, `characters/`, `regression/`,
 `critic/`: history.csv, curves.png, results.json, checkpoint/, networks; `regression/` and `critic/` have samples/ and
-samples.gif as well, and `critic/` has nearest.png (and the nearest training glyphs).
+samples.gif as well, and `critic/` has nearest.png (and the nearest training glyphs). The digit reader is kept in
+`data/`.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first

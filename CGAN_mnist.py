@@ -14,7 +14,7 @@ Writes `runs/CGAN_mnist/`: settings.json, results.json, beside.png (from the sam
 for each of the two, in its own folder, `labels/` and `no_labels/`: history.csv, curves.png, samples/ (with labels a row
 a digit), samples.gif, nearest.png (samples and the nearest training digits), results.json, generator.keras,
 discriminator.keras, checkpoint/; `labels/` has styles.png (the same noise down each column) and sweep.png (from one
-label to another, with what the reader sees) as well.
+label to another, with what the reader sees) as well. The digit reader is kept in `data/`.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first

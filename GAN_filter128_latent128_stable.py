@@ -187,7 +187,8 @@ class StableGAN(keras.Model):
 
     In training, metrics are of pictures as the discriminator sees them, changed or not. On held-out photographs they
     are of unchanged pictures, and without the penalty. Generated pictures are always those of the generator that
-    learns, not of its average. With "relativistic", the batch's middle is taken from logits before they are beliefs.
+    learns, not of its average. With "relativistic", accuracies and probabilities are of logits from which the mean of
+    the real and the generated ones is taken.
 
     Args:
         generator: as from `build_networks`.
@@ -282,8 +283,8 @@ class StableGAN(keras.Model):
         real, fake = (self.judge(weights, each) for each in pictures)
         judged = self.judge(list(map(ops.stop_gradient, weights)), self.prepare(y_pred, training))
         d_losses, g_losses, middle = self.both_losses(real, fake, judged)
-        beliefs = [ops.sigmoid(logits - middle) for logits in (real, fake)]
-        values = (d_losses, g_losses, beliefs[0] > 0.5, beliefs[1] < 0.5, *beliefs)
+        d_x, d_g_z = (ops.sigmoid(logits - middle) for logits in (real, fake))
+        values = (d_losses, g_losses, d_x > 0.5, d_g_z < 0.5, d_x, d_g_z)
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)
         if training and "averaged" in self.remedies:

@@ -202,8 +202,13 @@ class VAEGAN(keras.Model):
             for average, network in zip(self.averages, self.trained, strict=True):
                 average.follow(network)
         squares = ops.square((y_pred["reconstructions"] - pictures) / 2)  # of pixels in [0, 1]
-        beliefs = (real["logit"] > 0, fakes[0] < 0, ops.sigmoid(real["logit"]), ops.sigmoid(fakes[0]))
-        values = (errors, kl, ops.mean(squares, axis=(1, 2, 3)), d_losses, g_losses, slopes, *beliefs)
+        answers = (
+            real["logit"] > 0,
+            fakes[0] < 0,
+            ops.sigmoid(real["logit"]),
+            ops.sigmoid(fakes[0]),
+        )  # to samples alone
+        values = (errors, kl, ops.mean(squares, axis=(1, 2, 3)), d_losses, g_losses, slopes, *answers)
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)
         similarity = ops.mean(errors) + BETA * ops.mean(kl)
@@ -414,7 +419,7 @@ def edit(run, encoder, generator, images, labels, train_rows, held_out_rows):
         along a random direction.
     """
     names, held_out = [*labels], images[held_out_rows]
-    part = run.part("reader", "2 of 2", run.source, [images, *labels.values()])
+    part = run.part("reader", "1 of 1", run.source, [images, *labels.values()])
     reader = shared_attributes.train_reader(part, images, labels, train_rows, held_out_rows, **READER)
     decode = decoder_of(generator, low=-1)
     train_codes, codes = (shared_networks.encode(encoder, each)["z_mean"] for each in (images[train_rows], held_out))

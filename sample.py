@@ -100,6 +100,8 @@ def main(argv=None):
     if args.text is not None and not (answers or isinstance(model, shared_models.Glyphs)):
         raise InputError("This model cannot be asked for anything: leave --text out.")
     if isinstance(model, shared_models.Solver):
+        if args.count:
+            raise InputError("This model answers one expression: leave --count out.")
         if not model.reads_pictures and args.file:
             raise InputError("This model prints its answer: leave the file out.")
         solve(model, args, title)

@@ -16,6 +16,7 @@ the training glyphs with it mostly are.
 Writes `runs/task2_img2txt_glyphs/`: settings.json, history.csv, curves.png, results.json, symbols.png (what each symbol
 stands for), answers.png, wrong.png (wrong answers, with what was read), misread.csv, errors.csv, error_kinds.csv and
 errors.png (every wrong answer), model.keras (pictures to answers), reader.keras (glyphs to symbols), checkpoint/.
+The digit reader that it is compared with is kept in `data/`.
 """
 
 from shared_start import keras  # TensorFlow without its noise; therefore first

@@ -54,6 +54,7 @@ def test_expressions_are_answered(tmp_path, capsys):
         (["HVAE_drums"], "ends in .wav or .mid or .png"),
         (["task2_txt2txt_identities"], "ask with --text"),
         (["task2_txt2txt_identities", "answer.png", "--text", "1+2"], "leave the file out"),
+        (["task2_txt2txt_identities", "--text", "1+2", "--count", "2"], "leave --count out"),
         (["task2_txt2txt_identities", "--text", "12*3"], "'12\\*3' is no sum or difference"),
         (["task2_txt2txt_identities", "--text", ""], "is no sum or difference"),
         (["task2_txt2txt_identities", "--text", "100+1"], "is no sum or difference"),
