@@ -430,6 +430,19 @@ def hand_followed(answers, hands, true):
     return found
 
 
+def hand_followed_by_real(bank, seed):
+    """Return `hand_followed` of real digits, each by its own hand, as far as which drawn ones can come.
+
+    Args:
+        bank: `shared_blocks.GlyphBank` of the test digits.
+        seed: by which the digits are picked.
+    """
+    true = np.arange(MEASURED)[:, None] % 10
+    picks = bank.choose(true, np.random.default_rng(seed))
+    found = hand_followed(bank.glyphs[picks], hands_of(bank, seed)[picks[:, 0]], true)
+    return {f"{name}_real": value for name, value in found.items()}
+
+
 def correlation(values, others):
     """Return the correlation of two arrays (count,), 0 if one of them is constant."""
     return float(np.corrcoef(values, others)[0, 1]) if np.std(values) and np.std(others) else 0.0
@@ -509,6 +522,7 @@ def main(argv=None):
     real = judge(judge.real)
     results = {"reader_accuracy": shared_readers.reader_accuracy(reader, test_digits)}
     results |= {"read_real_glyphs": real["read_glyphs"], "read_real_answers": real["read_answers"]}
+    results |= hand_followed_by_real(banks[1], args.seed)
     print(f"The reader reads {results['reader_accuracy']:.2%} of the test digits.")
 
     writer = run_characters(run, "1 of 3", (queries, answers, train_rows, test_rows))

@@ -250,6 +250,13 @@ def test_followed_hands_are_found_and_ignored_ones_are_not():
     assert list(shared_factors.MEASURES)[:2] == ["thickness", "slant"]
 
 
+def test_real_digits_follow_their_own_hands(monkeypatch):
+    monkeypatch.setattr(script, "MEASURED", 100)
+    pictures, _ = bars(np.linspace(-0.4, 0.4, 200), np.full(200, 4.0), 1)
+    found = script.hand_followed_by_real(shared_blocks.GlyphBank(pictures, np.arange(200) % 10, 0), seed=0)
+    assert found["slant_followed_real"] > 0.9
+
+
 def test_the_joined_network_draws_what_its_parts_draw(tiny):
     tiny("A2_text2image_crisp")
     writer, generator = script.build_writer(), script.build_generator()
