@@ -12,11 +12,11 @@ Writes to `runs/comparison/`, or the folder that `--out` names, over what is the
 `--data` names the pictures that the runs were trained on; each run must have had the first ones (`--limit`). As many
 samples of each run are compared with later pictures, which no run has seen: `swd_64`, `swd_32`, `swd_16` and their mean
 `swd`, the sliced Wasserstein distance, in thousandths; `channel_gap`, what that cannot see, in grey values;
-`picture_distance` to the nearest training picture or mirror image of one, in grey values (in the last row that of the
-later pictures); with `--reader`, a network such as the VAE-GAN's reader of attributes, by the features that it reads
-from, `kernel_distance`, `density` and `coverage`; and with `--kid`, which needs a download, `kid`. They replace a run's
-own numbers of these names. As many training pictures, measured in the same way, are the floor, below which nothing can
-be told.
+`picture_distance` to the nearest training picture or mirror image of one, in grey values (of COPIES samples; in the
+last row that of the later pictures); with `--reader`, a network such as the VAE-GAN's reader of attributes, by the
+features that it reads from, `kernel_distance`, `density` and `coverage`; and with `--kid`, which needs a download,
+`kid`. They replace a run's own numbers of these names. As many training pictures, measured in the same way, are the
+floor, below which nothing can be told.
 """
 
 import shared_start  # noqa: F401, first: TensorFlow without its noise
@@ -58,6 +58,7 @@ NOT_CURVES = {"epoch", "seconds"}
 GAN_LOSSES = {"d_loss", "g_loss"}  # which pull against each other, so that "loss", their sum, says nothing
 FEWEST = 1_000  # pictures on either side of a distance
 SEED = 0  # of the samples that are measured
+COPIES = 500  # samples, at most, whose nearest training picture is sought, which takes longer than all else
 FLOOR = "training pictures"
 KID = (
     "KID: InceptionV3 of keras.applications on pictures resized to 75x75, bilinear and not antialiased; kernel "
@@ -213,9 +214,9 @@ def measure(runs, data, samples, reader, kid):
     found = {}
     for name, sampler in samplers.items():
         pictures = sampler.sample(count, SEED)
-        found[name] = distances(pictures) | {"picture_distance": nearest_pictures(pictures, both_ways)[1]}
+        found[name] = distances(pictures) | {"picture_distance": nearest_pictures(pictures[:COPIES], both_ways)[1]}
     spread = trained[np.linspace(0, len(trained) - 1, count).astype(int)]
-    return {**found, FLOOR: distances(spread) | {"picture_distance": nearest_pictures(held_out, both_ways)[1]}}
+    return {**found, FLOOR: distances(spread) | {"picture_distance": nearest_pictures(held_out[:COPIES], both_ways)[1]}}
 
 
 def compare_results(runs, measured, out):

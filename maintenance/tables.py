@@ -59,6 +59,7 @@ NUMBER = re.compile(r"[\d,.]*\d(?: ± [\d,.]*\d)?(<!-- ([\w/]+) \| ([^|]+?) \| (
 COUNTS = {
     *("active_units", "dimensions_90", "dimensions_99", "dimensions_used", "mixture_components", "parameters"),
     *("letters_found", "active_high", "active_low", "training_equations", "test_expressions", "symbols_used"),
+    "wrong_answers",
     *MILESTONES,
 }
 
