@@ -178,7 +178,9 @@ def render(rows, pattern, columns):
         if fnmatch(f"{row['script']} {row['setting']}", pattern):
             runs.setdefault((row["script"], row["setting"]), {}).setdefault(row["metric"], []).append(row)
     cells = [[cell(run, column) for column in columns] for run in runs.values()]
-    to_the_right = [all(text[:1].isdigit() or not text for text in column) for column in zip(*cells, strict=True)]
+    to_the_right = [
+        all(text.lstrip("-")[:1].isdigit() or not text for text in column) for column in zip(*cells, strict=True)
+    ]
     lines = [columns.values(), ["---:" if right else "---" for right in to_the_right], *cells]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
