@@ -269,9 +269,9 @@ def judge(model, corpus, seed):
     """Return what is measured of a trained model: a dict of numbers.
 
     `threshold`, the logit from which on a hit is played, with the best F1 score of validation bars; `f1` of test bars
-    decoded from their codes' means; `f1_train`; `style_high`, `style_low`, as `Corpus.read_styles` of the codes;
-    `hits_real` and `hits_drawn`, hits in a test bar, and in one drawn at temperature 1; `density_gap`, the sum over
-    instruments of how much these differ, as a share of `hits_real`.
+    decoded from their codes' means; `f1_train`; `style_high`, `style_low` and what is `_balanced`, as
+    `Corpus.read_styles` of the codes; `hits_real` and `hits_drawn`, hits in a test bar, and in one drawn at temperature
+    1; `density_gap`, the sum over instruments of how much these differ, as a share of `hits_real`.
     """
     codes = model.encode(corpus.bars.hits)
     logits = model.decode(*codes)
@@ -288,8 +288,8 @@ def judge(model, corpus, seed):
         "threshold": threshold,
         "f1": score("test", threshold),
         "f1_train": score("train", threshold),
-        "style_high": corpus.read_styles(codes[0]),
-        "style_low": corpus.read_styles(codes[1]),
+        **corpus.read_styles(codes[0], "high"),
+        **corpus.read_styles(codes[1], "low"),
         "hits_real": float(real.sum()),
         "hits_drawn": float(drawn.sum()),
         "density_gap": float(np.abs(drawn - real).sum() / real.sum()),

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -102,23 +103,30 @@ class Corpus:
         hits = self.bars.hits.reshape(-1, CELLS)
         return Batches((hits, self.labels), self.rows[split], batch_size, lambda x, y, rng: (x.astype(np.float32), y))
 
-    def read_styles(self, features):
-        """Return the share of test bars whose style a linear reader (logistic regression) tells.
+    def read_styles(self, features, name):
+        """Return how often a linear reader (logistic regression) tells the style of test bars: a dict of two shares.
+
+        `style_<name>` is that of all test bars, `style_<name>_balanced` the mean of that of each style.
 
         Args:
             features: float (count, n) of all bars; it learns from those for training and validation.
+            name: of the features.
         """
         test = self.rows["test"]
         learnt = np.concatenate([self.rows["train"], self.rows["validation"]])
         reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
-        reader.fit(features[learnt], self.labels[learnt])
-        return float(reader.score(features[test], self.labels[test]))
+        read, labels = reader.fit(features[learnt], self.labels[learnt]).predict(features[test]), self.labels[test]
+        return {
+            f"style_{name}": float(np.mean(read == labels)),
+            f"style_{name}_balanced": float(recall_score(labels, read, labels=np.unique(labels), average="macro")),
+        }
 
     def known(self):
         """Return what can be said without a network: a dict of numbers.
 
         `copied_f1`, the F1 score of each test bar's nearest training bar; `copies`, the share of test bars that are a
-        training bar; `style_raw`, as by `read_styles` of the bars themselves; `style_majority`, of the commonest style.
+        training bar; `style_raw` and `style_raw_balanced`, as by `read_styles` of the bars themselves;
+        `style_majority`, of the commonest style.
         """
         train, test = self.hits("train"), self.hits("test")
         rows, distances = nearest(test, train)
@@ -126,7 +134,7 @@ class Corpus:
         return {
             "copied_f1": f1(train[rows], test),
             "copies": float(np.mean(distances == 0)),
-            "style_raw": self.read_styles(self.bars.hits.reshape(-1, CELLS).astype(np.float32)),
+            **self.read_styles(self.bars.hits.reshape(-1, CELLS).astype(np.float32), "raw"),
             "style_majority": float(np.mean(self.labels[self.rows["test"]] == commonest)),
         }
 
