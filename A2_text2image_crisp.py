@@ -430,14 +430,15 @@ def hand_followed(answers, hands, true):
     return found
 
 
-def hand_followed_by_real(bank, seed):
-    """Return `hand_followed` of real digits, each by its own hand, as far as which drawn ones can come.
+def hand_followed_by_real(bank, true, seed):
+    """Return `hand_followed` of real digits, each with its own slant and thickness: the ceiling for drawn digits.
 
     Args:
         bank: `shared_blocks.GlyphBank` of the test digits.
-        seed: by which the digits are picked.
+        true: int tokens of answers, of which the digits are taken.
+        seed: by which pictures of them are picked.
     """
-    true = np.arange(MEASURED)[:, None] % 10
+    true = true[true < 10][:MEASURED, None]
     picks = bank.choose(true, np.random.default_rng(seed))
     found = hand_followed(bank.glyphs[picks], hands_of(bank, seed)[picks[:, 0]], true)
     return {f"{name}_real": value for name, value in found.items()}
@@ -522,7 +523,7 @@ def main(argv=None):
     real = judge(judge.real)
     results = {"reader_accuracy": shared_readers.reader_accuracy(reader, test_digits)}
     results |= {"read_real_glyphs": real["read_glyphs"], "read_real_answers": real["read_answers"]}
-    results |= hand_followed_by_real(banks[1], args.seed)
+    results |= hand_followed_by_real(banks[1], true, args.seed)
     print(f"The reader reads {results['reader_accuracy']:.2%} of the test digits.")
 
     writer = run_characters(run, "1 of 3", (queries, answers, train_rows, test_rows))

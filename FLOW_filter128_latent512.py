@@ -488,7 +488,8 @@ def main(argv=None):
         InputError: there are fewer than FEWEST pictures; as
             `shared_data.find_images`, `shared_run.Run` and `shared_networks.open_beside`.
     """
-    parser = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG, epoch=f"{PASSES} passes over the codes")
+    epoch = f"{PASSES} passes over the codes"
+    parser = shared_command_line.parser(globals(), shared_data.PICTURES_FLAG, batch_of="codes", epoch=epoch)
     what = "finished runs of VAEs and GANs on the same pictures, to compare with"
     parser.add_argument("--beside", nargs="+", type=Path, default=[], metavar="RUN", help=what)
     args = parser.parse_args(argv)

@@ -269,7 +269,7 @@ def judge(model, corpus, seed):
     """Return what is measured of a trained model: a dict of numbers.
 
     `threshold`, the logit from which on a hit is played, with the best F1 score of validation bars; `f1` of test bars
-    decoded from their codes' means; `f1_train`; `style_high`, `style_low` and what is `_balanced`, as
+    decoded from their codes' means; `f1_train`; `style_high`, `style_low`, and the same `_balanced`, as
     `Corpus.read_styles` of the codes; `hits_real` and `hits_drawn`, hits in a test bar, and in one drawn at temperature
     1; `density_gap`, the sum over instruments of how much these differ, as a share of `hits_real`.
     """
@@ -393,8 +393,8 @@ def main(argv=None):
     Raises:
         InputError: as `shared_drums.find_bars` and `shared_run.Run`.
     """
-    unit = "bars, about (whole performances)"
-    parser = shared_command_line.parser(globals(), shared_drums.DRUMS_FLAG, unit=unit, batch_of="bars")
+    about = "whole performances of about"
+    parser = shared_command_line.parser(globals(), shared_drums.DRUMS_FLAG, unit="bars", limit=about)
     parser.add_argument("--arms", choices=ARMS, nargs="+", default=list(ARMS), help="arms to train (all)")
     args = parser.parse_args(argv)
     bars, source = shared_drums.find_bars(args.data, args.limit, args.seed)

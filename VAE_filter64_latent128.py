@@ -33,9 +33,7 @@ CENTRE_CROP = True  # of pictures that are not square; False squashes them, as t
 EPOCHS = 50
 BATCH_SIZE = 8
 LEARNING_RATE = 1e-3
-BETA = (
-    8.0  # the report's: it summed KL over its batch of 8; at 1.0 the loss is the lower bound, of pixels that are 0 or 1
-)
+BETA = 8.0  # the report's: KL summed over its batch of 8; 1.0 is the lower bound, of pixels that are 0 or 1
 PRECISION = "float32"  # of the convolutions; shared_training.fast_precision() pays off at 128 filters
 LIMIT = 20_000  # pictures
 HELD_OUT = 0.05  # share of the pictures that is never trained on

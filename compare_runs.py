@@ -12,11 +12,11 @@ Writes to `runs/comparison/`, or the folder that `--out` names, over what is the
 `--data` names the pictures that the runs were trained on; each run must have had the first ones (`--limit`). As many
 samples of each run are compared with later pictures, which no run has seen: `swd_64`, `swd_32`, `swd_16` and their mean
 `swd`, the sliced Wasserstein distance, in thousandths; `channel_gap`, what that cannot see, in grey values;
-`picture_distance` to the nearest training picture or mirror image of one, in grey values (of COPIES samples; in the
-last row that of the later pictures); with `--reader`, a network such as the VAE-GAN's reader of attributes, by the
+`picture_distance`, how far COPIES samples are from the nearest training picture or mirror image of one, the median in
+grey values, and `smallest_distance`; with `--reader`, a network such as the VAE-GAN's reader of attributes, by the
 features that it reads from, `kernel_distance`, `density` and `coverage`; and with `--kid`, which needs a download,
 `kid`. They replace a run's own numbers of these names. As many training pictures, measured in the same way, are the
-floor, below which nothing can be told.
+floor, below which nothing can be told; the distances of the later pictures from the training pictures stand beside.
 """
 
 import shared_start  # noqa: F401, first: TensorFlow without its noise
@@ -35,7 +35,7 @@ from shared_distances import (
     channel_gap,
     density_and_coverage,
     kernel_distance,
-    nearest_pictures,
+    nearest,
 )
 from shared_figures import read_picture, save_curves
 from shared_files import (
@@ -59,7 +59,7 @@ GAN_LOSSES = {"d_loss", "g_loss"}  # which pull against each other, so that "los
 FEWEST = 1_000  # pictures on either side of a distance
 SEED = 0  # of the samples that are measured
 COPIES = 500  # samples, at most, whose nearest training picture is sought, which takes longer than all else
-FLOOR = "training pictures"
+FLOOR, HELD_OUT = "training pictures", "held-out pictures"
 KID = (
     "KID: InceptionV3 of keras.applications on pictures resized to 75x75, bilinear and not antialiased; kernel "
     "(x.y / 2048 + 1)^3 of the averages of its last maps; unbiased, over all {count:,} pictures of both sets at once."
@@ -176,7 +176,7 @@ def trained_and_held_out(folders, data, samples):
 
 
 def measure(runs, data, samples, reader, kid):
-    """Return {run or FLOOR: its distances to held-out pictures}, as the module's docstring explains them.
+    """Return {run, FLOOR or HELD_OUT: its distances}, as the module's docstring explains them.
 
     Args:
         runs: {label: folder}.
@@ -192,8 +192,6 @@ def measure(runs, data, samples, reader, kid):
     trained, held_out = trained_and_held_out(list(runs.values()), data, samples)
     count = len(held_out)
     print(f"Distances are those of {count:,} samples to {count:,} pictures that no run was trained on.")
-    sliced_wasserstein = SlicedWasserstein(held_out)
-    both_ways = np.concatenate([trained, trained[:, :, ::-1]])
     if reader:
         reader = open_features(reader, held_out.shape[1])
         read = predict(reader, held_out)
@@ -201,6 +199,7 @@ def measure(runs, data, samples, reader, kid):
         inception = open_inception(held_out.shape[1])
         features = predict(inception, held_out)
         print(KID.format(count=count))
+    sliced_wasserstein = SlicedWasserstein(held_out)
 
     def distances(pictures):
         found = {**sliced_wasserstein.distances(pictures), "channel_gap": channel_gap(pictures, held_out)}
@@ -214,9 +213,24 @@ def measure(runs, data, samples, reader, kid):
     found = {}
     for name, sampler in samplers.items():
         pictures = sampler.sample(count, SEED)
-        found[name] = distances(pictures) | {"picture_distance": nearest_pictures(pictures[:COPIES], both_ways)[1]}
+        found[name] = distances(pictures) | copies(pictures[:COPIES], trained)
     spread = trained[np.linspace(0, len(trained) - 1, count).astype(int)]
-    return {**found, FLOOR: distances(spread) | {"picture_distance": nearest_pictures(held_out[:COPIES], both_ways)[1]}}
+    return {**found, FLOOR: distances(spread), HELD_OUT: copies(held_out[:COPIES], trained)}
+
+
+def copies(pictures, trained):
+    """Return how far pictures are from the nearest training picture, or mirror image of one, in grey values.
+
+    Args:
+        pictures: uint8 (count, size, size, 3).
+        trained: the training pictures, of the same size.
+
+    Returns:
+        dict: `picture_distance`, the median of the root mean squared differences, and `smallest_distance`.
+    """
+    distances = np.minimum(*(nearest(each, trained)[1] for each in (pictures, pictures[:, :, ::-1])))
+    distances /= np.sqrt(pictures[0].size)
+    return {"picture_distance": float(np.median(distances)), "smallest_distance": float(distances.min())}
 
 
 def compare_results(runs, measured, out):

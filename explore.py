@@ -123,6 +123,18 @@ def measure(handlers, address):
     return rows
 
 
+def folders_to_show(named):
+    """Return {name: folder} of `models/`, of `runs/`, and of those that are named, {name: folder}, each folder once."""
+    folders = {MODELS_DIR.name: MODELS_DIR}
+    with suppress(OSError):  # of a repository that cannot be written
+        shared_run.RUNS_DIR.mkdir(exist_ok=True)  # to be looked at again later, when a run has begun
+        folders[shared_run.RUNS_DIR.name] = shared_run.RUNS_DIR
+    for name, folder in named.items():
+        if folder not in folders.values():
+            folders[str(folder) if name in folders else name] = folder
+    return folders
+
+
 def main(argv=None):
     """Show the page until Ctrl-C, or print how fast it is.
 
@@ -137,18 +149,11 @@ def main(argv=None):
     if args.measure and args.folders:
         parser.error("--measure: takes the models that come with the repository, and no folders")
     begun = time.perf_counter()
-    folders = {MODELS_DIR.name: MODELS_DIR}
-    if not args.measure:
-        with suppress(OSError):  # of a repository that cannot be written
-            shared_run.RUNS_DIR.mkdir(exist_ok=True)  # to be looked at again later, when a run has begun
-        folders |= {shared_run.RUNS_DIR.name: shared_run.RUNS_DIR} if shared_run.RUNS_DIR.is_dir() else {}
-    named = {}
-    for path in map(find_folder, args.folders):
-        named[str(path.resolve()) if str(path) in folders else str(path)] = path
-    folders |= named
-    for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):  # so that the files below go
-        if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
-            signal.signal(getattr(signal, name), signal.default_int_handler)
+    named = {str(path): path.resolve() for path in map(find_folder, args.folders)}
+    folders = {MODELS_DIR.name: MODELS_DIR} if args.measure else folders_to_show(named)
+    for end in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no SIGHUP
+        if signal.getsignal(end) != signal.SIG_IGN:  # as it is under nohup
+            signal.signal(end, signal.default_int_handler)  # so that the files below go
     with tempfile.TemporaryDirectory(prefix="explore_") as scratch:
         gr = open_gradio(scratch)
         handlers = Handlers(folders, Path(scratch))

@@ -22,6 +22,9 @@ def squared_slopes(judge, pictures, logits, step, seed):
     Post-Training", 2025, section 4.3; the cost is that of Mescheder et al., "Which Training Methods for GANs do
     actually Converge?", 2018.
 
+    A step moves all pictures of a batch at once. Beside `with_deviation` it therefore also costs that the deviation of
+    a batch, which noise always raises, changes a logit.
+
     Args:
         judge: function from pictures (batch, height, width, channels) to logits (batch, 1).
         pictures: as for `judge`.

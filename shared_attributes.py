@@ -1,5 +1,6 @@
 """Attributes of faces: known ones, a network that reads them, directions among codes, what a step along one does."""
 
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -100,8 +101,8 @@ def find_attributes(path, data, source, count, limit, seed):
     names = [picture.name for picture in shared_data.list_images(folder)[:limit]]
     if len(names) != count:
         raise InputError(f"{folder}: {len(names) - count:,} unreadable pictures must go before attributes are matched.")
-    if len(set(names)) < len(names):
-        raise InputError(f"{folder}: pictures below it have one name, so that attributes cannot be matched.")
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+        raise InputError(f"{folder}: several pictures are called {first_of(twice)}; attributes go by their names.")
     return labels_of(path, names)
 
 

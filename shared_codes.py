@@ -128,7 +128,7 @@ class Mixture:
 
     Attributes:
         scores: {number of components: mean log-likelihood of the held-out codes, in nats}, of these directions. Samples
-            are measured beside the pictures of the same codes, which favours the mixture a little.
+            are measured beside the same held-out pictures, a small advantage of the mixture.
         components: the number with the highest one, which is taken.
     """
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from shared_files import InputError
@@ -24,7 +25,9 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (--help lists the flags)\n")
 
 
-def parser(experiment, data_flag=None, unit="pictures", batch_of=None, epoch="a pass over the training set"):
+def parser(
+    experiment, data_flag=None, unit="pictures", *, batch_of=None, epoch="a pass over the training set", limit="at most"
+):
     """Return a parser with the flags that all scripts share.
 
     Args:
@@ -35,15 +38,16 @@ def parser(experiment, data_flag=None, unit="pictures", batch_of=None, epoch="a 
         unit: what the limit counts.
         batch_of: what the batch size counts, if it is something else.
         epoch: what one is.
+        limit: how strictly it is kept.
     """
     script = Path(experiment["__file__"])
     flags = OneLineParser(prog=script.name, description=experiment["__doc__"])
     if data_flag is not None:
         flags.add_argument(data_flag[0], dest="data", metavar="PATH", help=data_flag[1])
     for flag, text in (
-        ("--epochs", f"how often to train; an epoch is {epoch}"),
+        ("--epochs", f"number of epochs, each {epoch}"),
         ("--batch-size", f"{batch_of or unit} per step"),
-        ("--limit", f"use at most so many {unit}"),
+        ("--limit", f"use {limit} so many {unit}"),
     ):
         value = experiment[flag[2:].replace("-", "_").upper()]
         by_model = isinstance(value, dict)
@@ -91,7 +95,8 @@ def run_script(main, resumable=True):
     how_to_go_on = f" {GO_ON}" if resumable else ""
     script = Path(sys.argv[0]).name
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # for names of files that are no text
+        with suppress(AttributeError):  # of a notebook, whose streams know no encoding
+            stream.reconfigure(errors="backslashreplace")  # for names of files that are no text
     try:
         main()
     except (InputError, OSError) as error:

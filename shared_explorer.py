@@ -55,7 +55,7 @@ def find_below(name, root, found):
             known.append(folder)
     for run in sorted(root.iterdir()):
         if (run / "settings.json").exists() and not any(folder.is_relative_to(run) for folder in known):
-            ended = any(run.rglob("*.keras"))
+            ended = (run / "results.json").exists()
             what = "its networks are none that the page knows" if ended else "has no networks yet; they come at its end"
             notes.append(f"{name}/{run.name}: {what}.")
     return notes

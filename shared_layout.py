@@ -84,9 +84,11 @@ class Layout:
                 with self.turns[turn]:
                     return "", *handler(*values)
             except Exception as error:
-                if not isinstance(error, InputError | OSError):  # a mistake in the code
+                text = str(error)
+                if not isinstance(error, InputError | OSError):
                     traceback.print_exc()
-                return html.escape(" ".join(str(error).split())), *[self.gr.skip()] * len(outputs)
+                    text = f"A mistake in the program ({type(error).__name__}: {error}); the terminal shows where."
+                return html.escape(" ".join(text.split())), *[self.gr.skip()] * len(outputs)
 
         return event(
             told,

@@ -193,11 +193,14 @@ def open_features(path, size):
     Raises:
         InputError: it is damaged, or no such network.
     """
+    if path.suffix != ".keras" or not path.is_file():
+        raise InputError(f"{path}: no such file of Keras (.keras).")
     (reader,) = load_networks(path.parent, path.stem)
-    if reader.input_shape != (None, size, size, 3) or reader.layers[-1].input.ndim != 2:
+    seen = keras.tree.flatten(reader.layers[-1].input)
+    if reader.input_shape != (None, size, size, 3) or len(seen) > 1 or seen[0].ndim != 2:
         raise InputError(f"{path}: does not lead from {size}x{size} pictures by way of a vector to what it reads.")
     pictures = keras.Input(reader.input_shape[1:])
-    return keras.Model(pictures, keras.Model(reader.input, reader.layers[-1].input)(pictures / 255))
+    return keras.Model(pictures, keras.Model(reader.input, seen[0])(pictures / 255))
 
 
 def open_inception(size):

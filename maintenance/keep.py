@@ -23,6 +23,7 @@ KEPT_SETTINGS = ("script", "data", "fingerprint", "backend", "constants", "versi
 KEPT_ARGUMENTS = ("epochs", "batch_size", "limit", "seed", "remedies")
 KEPT_TABLES = ("results.json", "directions.csv")
 STEPS = 32  # to a standard deviation; the distance of the three GANs' faces from photographs changes by at most 0.05
+ATTRIBUTE_READER = "reader"  # part of a VAE-GAN's run, whose network is kept with the others
 NOT_KEPT = {"discriminator", "velocity"}  # for training alone; the prior of a flow holds its velocity
 
 
@@ -62,14 +63,17 @@ def keep(folder, models):
     settings = read_json(run / "settings.json", *KEPT_SETTINGS, "arguments")
     arguments = {name: value for name, value in settings["arguments"].items() if name in KEPT_ARGUMENTS}
     kept = models / folder.relative_to(run.parent)
+    networks = dict(zip(names, load_networks(folder, *names), strict=True))
+    if (folder / ATTRIBUTE_READER / "reader.keras").exists():
+        (networks["reader"],) = load_networks(folder / ATTRIBUTE_READER, "reader")
     make_folder(kept)
     write_json(kept / "settings.json", {**{name: settings[name] for name in KEPT_SETTINGS}, "arguments": arguments})
-    for old in [*kept.glob("*.keras"), *(kept / name for name in KEPT_TABLES)]:  # of a run that was kept before
+    for old in {*kept.glob("*.keras"), *(kept / name for name in KEPT_TABLES)}:  # of a run that was kept before
         old.unlink(missing_ok=True)
     for name in KEPT_TABLES:
         if (folder / name).exists():
             shutil.copy(folder / name, kept)
-    for name, network in zip(names, load_networks(folder, *names), strict=True):
+    for name, network in networks.items():
         path = kept / f"{name}.keras"
         save_small(network, path)
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

@@ -55,7 +55,7 @@ WHOLE_ANSWERS = ("val_exact_match", "answer_accuracy")  # columns of a history: 
 MILESTONES = {"epochs_to_tenth": 0.1, "epochs_to_half": 0.5}  # metrics: the first epoch after which so many are right
 GALLERY = re.compile(r"(<!-- gallery -->\n).*?(<!-- end of gallery -->)", re.DOTALL)
 TABLE = re.compile(r"(<!-- table: (.+?) \| (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
-NUMBER = re.compile(r"[\d,.]*\d(?: ± [\d,.]*\d)?(<!-- ([\w/]+) \| ([^|]+?) \| (\w+) -->)")
+NUMBER = re.compile(r"-?[\d,.]*\d(?: ± [\d,.]*\d)?(<!-- ([\w/]+) \| ([^|]+?) \| (\w+) -->)")
 COUNTS = {
     *("active_units", "dimensions_90", "dimensions_99", "dimensions_used", "mixture_components", "parameters"),
     *("letters_found", "active_high", "active_low", "training_equations", "test_expressions", "symbols_used"),

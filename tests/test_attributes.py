@@ -82,7 +82,7 @@ def test_attributes_of_what_is_found(listed, tmp_path, capsys):
 
     (folder / "deeper").mkdir()
     (folder / "deeper" / "b.jpg").write_bytes(b"")
-    with pytest.raises(InputError, match="have one name"):
+    with pytest.raises(InputError, match=r"several pictures are called b\.jpg;"):
         find(listed, folder, count=4, limit=4)
 
     np.save(tmp_path / "three.npy", np.zeros((3, 4, 4, 3), np.uint8))

@@ -24,7 +24,8 @@ def test_defaults_may_differ_by_model(capsys):
     assert parser.parse_args(["--epochs", "7"]).epochs == 7
     with pytest.raises(SystemExit):
         parser.parse_args(["--help"])
-    assert "an epoch is a pass over the training set (a: 3, b: 6)" in " ".join(capsys.readouterr().out.split())
+    text = "number of epochs, each a pass over the training set (a: 3, b: 6)"
+    assert text in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_experiment_that_makes_its_own_data_has_no_flag_for_them(capsys):

@@ -62,8 +62,7 @@ def test_samples_are_measured_with_pictures_that_no_run_has_seen(faces, tiny, tm
     sets = {script: open_sampler(tmp_path / script).sample(12, compare_runs.SEED) for script in (VAE, GAN)}
     sets[compare_runs.FLOOR] = pictures[np.linspace(0, 29, 12).astype(int)]
     rows = table(tmp_path / "out")
-    assert list(rows) == list(sets)
-    trained = np.concatenate([pictures[:30], np.flip(pictures[:30], axis=2)])
+    assert list(rows) == [*sets, compare_runs.HELD_OUT]
     means = {name: images.mean(axis=(1, 2)) / 255 for name, images in [*sets.items(), ("held out", held_out)]}
     for name, images in sets.items():
         expected = {
@@ -72,11 +71,14 @@ def test_samples_are_measured_with_pictures_that_no_run_has_seen(faces, tiny, tm
             "kid": kernel_distance(means[name], means["held out"]),
             "kernel_distance": kernel_distance(means[name], means["held out"]),
             **density_and_coverage(means[name], means["held out"]),
-            "picture_distance": nearest_pictures(held_out if name == compare_runs.FLOOR else images, trained)[1],
         }
         assert {key: float(rows[name][key]) for key in expected} == pytest.approx(expected, rel=1e-3, abs=1e-5)
     assert rows[VAE]["val_loss"]
     assert not rows[compare_runs.FLOOR]["loss"]
+    for name, images in (*sets.items(), (compare_runs.HELD_OUT, held_out)):
+        if name != compare_runs.FLOOR:
+            expected |= compare_runs.copies(images, pictures[:30])
+            assert float(rows[name]["picture_distance"]) == pytest.approx(expected["picture_distance"], rel=1e-3)
     for name in expected:
         assert f"| {name} |" in printed
 
@@ -86,6 +88,17 @@ def test_samples_are_measured_with_pictures_that_no_run_has_seen(faces, tiny, tm
     compare_runs.main([*folders, "--out", str(tmp_path / "without")])
     assert "swd" not in table(tmp_path / "without")[GAN]
     assert "samples to" not in capsys.readouterr().out
+
+
+def test_copies_and_mirror_images_are_found(faces):
+    pictures, _ = faces
+    copied = [pictures[3], np.flip(pictures[4], axis=1), *pictures[30:40]]
+    found = compare_runs.copies(np.stack(copied), pictures[:30])
+    assert found["smallest_distance"] == 0
+    alone = compare_runs.copies(np.stack(copied[1:2]), pictures[:30])
+    assert alone == {"picture_distance": 0, "smallest_distance": 0}
+    far = nearest_pictures(pictures[30:40], np.concatenate([pictures[:30], np.flip(pictures[:30], axis=2)]))[1]
+    assert compare_runs.copies(pictures[30:40], pictures[:30])["picture_distance"] == pytest.approx(far, rel=1e-4)
 
 
 def test_what_cannot_be_measured_is_said_in_one_line(faces, tiny, tmp_path, monkeypatch, capsys, eagerly):

@@ -101,6 +101,7 @@ def test_networks_that_are_no_use_to_the_page_are_told_and_the_others_shown(tmp_
     for name in ("scalar", "subclassed"):
         (runs / name).mkdir(parents=True)
         write_json(runs / name / "settings.json", {})
+        write_json(runs / name / "results.json", {})
     noise, label = keras.Input((4,)), keras.Input((), dtype="int32")
     both = noise * keras.ops.cast(label, "float32")[:, None]
     pictures = keras.layers.Reshape((8, 8, 3))(keras.layers.Dense(192)(both))
@@ -122,7 +123,9 @@ def test_networks_that_are_no_use_to_the_page_are_told_and_the_others_shown(tmp_
 def test_a_mistake_in_the_code_is_one_line_too(capsys):
     layout = shared_layout.Layout(SimpleNamespace(skip=lambda: "as it was"), None)
     told = layout.on(lambda told, *rest, **options: told, lambda: 1 / 0, [], ["picture"], "line")
-    assert told() == ("division by zero", "as it was")
+    line, *others = told()
+    assert line == "A mistake in the program (ZeroDivisionError: division by zero); the terminal shows where."
+    assert others == ["as it was"]
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
@@ -399,6 +402,15 @@ def test_old_sounds_go(handlers, monkeypatch):
         kept = handlers.play(hits, tempo)
     assert len(list(handlers.scratch.glob("bar_*"))) == 4
     assert all(Path(path).exists() for path in kept)
+
+
+def test_each_folder_is_shown_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(explore.shared_run, "RUNS_DIR", tmp_path / "runs")
+    named = {"elsewhere/runs": tmp_path / "runs", "my_run": tmp_path / "my_run", "models": tmp_path / "models"}
+    folders = explore.folders_to_show(named)
+    assert (tmp_path / "runs").is_dir(), "so that a later run is seen"
+    own = {"models": explore.MODELS_DIR, "runs": tmp_path / "runs"}
+    assert folders == own | {"my_run": tmp_path / "my_run", str(tmp_path / "models"): tmp_path / "models"}
 
 
 def test_wrong_use_of_the_command_is_one_line(monkeypatch):

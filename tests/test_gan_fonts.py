@@ -66,6 +66,18 @@ def test_each_network_learns_by_its_own_loss_alone(tiny, masters, monkeypatch, a
         assert not moved("discriminator", (0, 0, 1))
 
 
+@pytest.mark.parametrize(("arm", "settings"), [(arm, script.ARMS[arm]) for arm in ("penalty", "penalty_deviation")])
+def test_only_an_arm_with_deviation_judges_a_letter_by_its_batch(tiny, tmp_path, monkeypatch, arm, settings):
+    monkeypatch.setattr(tiny("GAN_fonts"), "ARMS", {arm: settings | {"seeds": 1}})
+    script.main(["--out", str(tmp_path / "run"), "--arms", arm])
+    discriminator = keras.saving.load_model(tmp_path / "run" / f"{arm}_0" / "discriminator.keras")
+    letters, labels = np.zeros((4, *script.SHAPE), np.float32), np.zeros((4, 26), np.float32)
+    alike = np.asarray(discriminator([letters, labels])["logits"])[0]
+    letters[1:] = np.random.default_rng(0).uniform(-1, 1, (3, *script.SHAPE))
+    differing = np.asarray(discriminator([letters, labels])["logits"])[0]
+    assert np.array_equal(alike, differing) == (arm == "penalty")
+
+
 def test_matching_compares_the_means_of_features(tiny, masters):
     tiny("GAN_fonts")
     letters, labels = some_letters(masters)

@@ -1,5 +1,7 @@
 """Networks that are kept: small, loaded by plain Keras, with nearly the same output."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -17,8 +19,11 @@ def test_a_finished_run_is_kept_without_discriminator_and_paths(trained, tmp_pat
     kept.mkdir(parents=True)
     for name in ("encoder.keras", "directions.csv"):  # of a run that was kept before
         (kept / name).touch()
+    (folder / keep.ATTRIBUTE_READER).mkdir()
+    shutil.copy(folder / "discriminator.keras", folder / keep.ATTRIBUTE_READER / "reader.keras")
     keep.main([str(folder)])
-    assert {path.name for path in kept.iterdir()} == {"generator.keras", "settings.json", "results.json"}
+    kept_files = {"generator.keras", "reader.keras", "settings.json", "results.json"}
+    assert {path.name for path in kept.iterdir()} == kept_files
     assert str(tmp_path) not in (kept / "settings.json").read_text()
     noise = np.random.default_rng(0).standard_normal((2, 64)).astype(np.float32)
     before, after = (keras.saving.load_model(path / "generator.keras") for path in (folder, kept))

@@ -150,7 +150,10 @@ def test_features_are_what_a_reader_has_before_its_last_layer(tmp_path):
     features = predict(shared_networks.open_features(tmp_path / "reader.keras", 16), faces)
     np.testing.assert_allclose(features, faces.mean(axis=(1, 2)) / 255, rtol=1e-4)
     keras.Model(pictures, layers.Conv2D(2, 3)(pictures)).save(tmp_path / "maps.keras")
-    for name, size in (("reader", 8), ("maps", 16)):
+    keras.Model(pictures, layers.Add()([means, means])).save(tmp_path / "sum.keras")
+    with pytest.raises(InputError, match=r"reader\.h5: no such file"):
+        shared_networks.open_features(tmp_path / "reader.h5", 16)
+    for name, size in (("reader", 8), ("maps", 16), ("sum", 16)):
         with pytest.raises(InputError, match=f"{name}.keras: does not lead from {size}x{size} pictures"):
             shared_networks.open_features(tmp_path / f"{name}.keras", size)
 

@@ -253,7 +253,8 @@ def test_followed_hands_are_found_and_ignored_ones_are_not():
 def test_real_digits_follow_their_own_hands(monkeypatch):
     monkeypatch.setattr(script, "MEASURED", 100)
     pictures, _ = bars(np.linspace(-0.4, 0.4, 200), np.full(200, 4.0), 1)
-    found = script.hand_followed_by_real(shared_blocks.GlyphBank(pictures, np.arange(200) % 10, 0), seed=0)
+    bank, true = shared_blocks.GlyphBank(pictures, np.arange(200) % 10, 0), np.arange(300).reshape(100, 3) % 13
+    found = script.hand_followed_by_real(bank, true, seed=0)
     assert found["slant_followed_real"] > 0.9
 
 
