@@ -29,9 +29,9 @@ def test_mapping_to_uint8_is_exact():
 
 def test_a_damaged_picture_is_one_line(tmp_path):
     path = tmp_path / "epoch_001.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(path)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)).save(path)
     whole = path.read_bytes()
-    for damaged in (b"", whole[:500], whole[:-300] + bytes(300)):  # the last as a power cut leaves it
+    for damaged in (b"", whole[:500], whole[:-100_000] + bytes(100_000)):  # the last as a power cut leaves it
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=r"epoch_001\.png: is damaged"):
             shared_figures.read_picture(path)
