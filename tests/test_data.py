@@ -197,17 +197,21 @@ def test_fill_bytes_between_the_segments_of_a_jpeg_do_no_harm(tmp_path):
     assert shared_data.load_images(tmp_path, 16).shape == (2, 16, 16, 3)
 
 
+def refusing(read, name):
+    """Return a function that reads paths as `read` does, and refuses those of a name as the operating system does."""
+
+    def refuse(path):
+        if Path(path).name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    return refuse
+
+
 def test_a_picture_that_may_not_be_read_ends_the_run(tmp_path, monkeypatch):
     """To skip it would leave it out of the cache for good."""
     folder = write_pictures(tmp_path / "pictures", 2)
-    read_bytes = Path.read_bytes
-
-    def refuse(path):
-        if path.name == "001.png":
-            raise PermissionError(13, "Permission denied", str(path))
-        return read_bytes(path)
-
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refusing(Path.read_bytes, "001.png"))
     with pytest.raises(InputError, match=r"001\.png: cannot be read \(Permission denied\)"):
         shared_data.load_images(folder, 8)
 
@@ -215,14 +219,7 @@ def test_a_picture_that_may_not_be_read_ends_the_run(tmp_path, monkeypatch):
 def test_a_folder_that_may_not_be_read_ends_the_run(tmp_path, monkeypatch):
     folder = write_pictures(tmp_path / "pictures", 2)
     (folder / "secret").mkdir()
-    scandir = os.scandir
-
-    def refuse(path):
-        if Path(path).name == "secret":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir, "secret"))
     with pytest.raises(InputError, match=r"secret: cannot be read \(Permission denied\)"):
         shared_data.load_images(folder, 8)
 
