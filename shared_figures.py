@@ -3,12 +3,15 @@
 from math import ceil
 
 import keras
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from shared_files import InputError
+
+matplotlib.rcParams["text.parse_math"] = False  # names of folders may have dollar signs, which begin a formula
 
 DPI = 100  # dots per inch of every figure
 TITLE_HEIGHT = 28  # pixels above a grid

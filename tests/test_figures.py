@@ -50,6 +50,14 @@ def test_grids_keep_every_pixel(tmp_path):
     assert written[: shared_figures.TITLE_HEIGHT].min() < 100  # the title is there
 
 
+def test_dollar_signs_in_a_title_are_no_formula(tmp_path):
+    images = np.zeros((1, 64, 64, 3), np.uint8)
+    for name, title in (("plain.png", "a b"), ("dollars.png", r"$\a$ b")):  # as a formula, an error
+        shared_figures.save_grid(tmp_path / name, images, title, columns=1)
+    plain, dollars = (np.asarray(Image.open(tmp_path / name)) for name in ("plain.png", "dollars.png"))
+    assert (plain[: shared_figures.TITLE_HEIGHT] != dollars[: shared_figures.TITLE_HEIGHT]).any()
+
+
 def test_captioned_pictures_need_not_fill_the_last_row(tmp_path):
     pictures = np.zeros((4, 8, 16), np.uint8)
     shared_figures.save_captioned(tmp_path / "figure.png", pictures, [("text", True)] * 4, "title", columns=3)
