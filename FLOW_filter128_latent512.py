@@ -3,12 +3,12 @@
     python FLOW_filter128_latent512.py                # data/celeba, or drawn faces
     python FLOW_filter128_latent512.py --data cats --beside runs/VAE_filter64_latent128 runs/GAN_filter128_latent256
 
-An autoencoder reconstructs well and cannot draw. A flow on its codes (Lipman et al., "Flow Matching for Generative
-Modeling", 2022) makes it a generator. Its ceiling is the reconstructions, so they are raised first: the decoder goes on
-against a discriminator, beside its squared error, while the codes stay. The flow starts as the Gaussian fitted to the
-codes, whose loss on held-out ones is `val_loss_gaussian`: how far it gets below that is what it has learned beyond the
-Gaussian. All learn from mirror images, too. --epochs and --batch-size are those of the flow, of whose epochs each is
-PASSES passes over the codes.
+An autoencoder reconstructs well but cannot generate. A flow on its codes (Lipman et al., "Flow Matching for Generative
+Modeling", 2022) makes it a generator. Samples can be no better than reconstructions, so these are improved first: the
+decoder is trained further, against a discriminator beside its squared error, while the codes stay. The flow starts as
+the Gaussian fitted to the codes, whose loss on held-out codes is `val_loss_gaussian`; a lower loss is what it has
+learned beyond that Gaussian. All parts learn from mirror images, too. --epochs and --batch-size are those of the flow;
+each of its epochs is PASSES passes over the codes.
 
 Writes `runs/FLOW_filter128_latent512/`: settings.json, history.csv, curves.png, samples/, samples.gif, results.json,
 comparison.csv and comparison.png (ceiling, N(0, I), Gaussian and flow by both decoders), nearest.png (and the nearest

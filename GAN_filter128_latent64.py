@@ -3,9 +3,9 @@
     python GAN_filter128_latent64.py                            # pictures in data/celeba/, else drawn faces
     python GAN_filter128_latent64.py --data img_align_celeba    # any folder of pictures, or a .npy file
 
-Goodfellow et al., "Generative Adversarial Nets", 2014, with the non-saturating loss of its section 3, from logits: the
-discriminator's loss is the binary cross-entropy, averaged over real pictures, called real, and as many generated ones,
-called generated; the generator's, that of generated ones called real. Both are nats per picture.
+Goodfellow et al., "Generative Adversarial Nets", 2014, with the non-saturating loss of its section 3, from logits. The
+discriminator's loss is the binary cross-entropy, averaged over real pictures (target: real) and as many generated ones
+(target: generated). The generator's is that of generated pictures with the target real. Both are nats per picture.
 
 Writes `runs/GAN_filter128_latent64/`: settings.json, history.csv, curves.png, samples/ (of the same noise before
 training and after each epoch), samples.gif, interpolation.png, results.json, generator.keras, discriminator.keras,

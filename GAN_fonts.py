@@ -7,12 +7,12 @@ Adam with the settings that Radford et al., "Unsupervised Representation Learnin
 0.9, a high learning rate) makes the `vanilla` arm collapse. Beside it, with all else the same, `matching`: the
 generator matches the means of the discriminator's features (feature matching, Salimans et al., "Improved Techniques for
 Training GANs", 2016, section 3.1); `deviation`: the discriminator is told how much the letters of a batch differ
-(Karras et al., "Progressive Growing of GANs", 2018, section 3); and `penalty`: steep slopes of the discriminator cost
-(gradient penalties R1 and R2: Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018),
-estimated by what noise on the pictures changes; `penalty_deviation` has both. Three seeds each, since collapse is a
-coin toss. `labels`, with the penalty, sees the letter (projection discriminator, Miyato & Koyama 2018): one noise is
-then one style from A to Z. Letters are bent anew each time they come. They are split by face (a bold face may be on one
-side and its italic sister on the other); the reader learns from the GAN's faces, and is tested on the others.
+(Karras et al., "Progressive Growing of GANs", 2018, section 3); and `penalty`: a gradient penalty on the discriminator
+(R1 and R2: Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018), estimated by what noise on
+the pictures changes; `penalty_deviation` has both. Three seeds each, since collapse depends on chance. `labels`, with
+the penalty, sees the letter (projection discriminator, Miyato & Koyama 2018): one noise is then one style from A to Z.
+Letters are bent anew each time they come. They are split by font face (a bold face may be on one side and the italic of
+the same font on the other). The letter reader, a classifier, learns from the GAN's faces and is tested on the others.
 
 Writes `runs/GAN_fonts/`: settings.json, results.json, coverage.png (letters found, and how evenly, by epoch), arms.png
 (samples of each arm), and for each arm and seed, in its own folder, such as `vanilla_0/`: history.csv, curves.png,

@@ -3,13 +3,14 @@
     python HVAE_drums.py                        # bars made by rules in five styles
     python HVAE_drums.py --data groove          # MIDI files, such as the Groove MIDI Dataset
 
-A bar is 16 steps by 9 instruments, hit or not. q(z_high | x), q(z_low | x, z_high), and a learned prior
-p(z_low | z_high). The loss, in nats, is the binary cross-entropy of all cells + beta * (KL of z_high + KL of z_low) +
-STYLE_WEIGHT * the cross-entropy of a linear head that tells the style from z_high. Each KL counts as its free bits at
-least (Kingma et al., "Improved Variational Inference with Inverse Autoregressive Flow", 2016); beta rises in a line
-(Bowman et al. 2016) or in cycles (Fu et al., "Cyclical Annealing", 2019). Each of these is left out in an arm of its
-own. Bars are split by performance; one arm splits them at random, to show what that would hide. The model knows the
-grid alone; the names of sound files end in `_grid`, or in `_human` where a drummer's timing was put back.
+A bar is 16 steps by 9 instruments, hit or not. There are two encoders, q(z_high | x) and q(z_low | x, z_high), and a
+learned prior p(z_low | z_high). The loss, in nats, is the binary cross-entropy of all cells + beta * (KL of z_high + KL
+of z_low) + STYLE_WEIGHT * the cross-entropy of a linear head that tells the style from z_high. Each KL counts as its
+free bits at least, so that a smaller one gains nothing (Kingma et al., "Improved Variational Inference with Inverse
+Autoregressive Flow", 2016); beta rises in a line (Bowman et al. 2016) or in cycles (Fu et al., "Cyclical Annealing",
+2019). Each of these is left out in an arm of its own. Bars are split by performance; one arm splits them at random, to
+show what that would hide. The model knows the grid of steps alone, not the timing; the names of sound files end in
+`_grid`, or in `_human` where a drummer's timing was put back.
 
 Writes `runs/HVAE_drums/`: settings.json, results.json, arms.csv, leak.csv; and for each arm, in its own folder:
 history.csv, curves.png, samples/, samples.gif, results.json, encoder_high.keras, encoder_low.keras, prior.keras,

@@ -6,8 +6,9 @@
 Larsen et al., "Autoencoding beyond pixels using a learned similarity metric", 2016: a reconstruction is compared with
 its original in the features of a discriminator. `feature_error` is the mean squared difference of these features, each
 channel divided by its deviation over the real pictures of the batch: 0 if they are alike, 2 if they have nothing in
-common. `kl` is in nats per picture. The discriminator calls pictures real, samples of the prior and reconstructions
-generated; the adversarial loss does not reach the encoder, nor the feature error the discriminator. Networks with
+common. `kl` is in nats per picture. The discriminator learns to call pictures real, and samples of the prior and
+reconstructions generated. The encoder gets no gradient of the adversarial loss, the discriminator none of the feature
+error. Networks with
 averaged weights are shown, measured and saved. `--attributes` names a file like CelebA's; drawn faces have known ones.
 
 Writes `runs/VAEGAN_filter128_latent128/`: settings.json, history.csv, curves.png, samples/, samples.gif,

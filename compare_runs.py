@@ -9,14 +9,15 @@ Writes to `runs/comparison/`, or the folder that `--out` names, over what is the
     first_last.png      samples before training over those after the last epoch, one column a run (figures 1-4, 7, 8)
     results.csv         the final numbers, one row a run
 
-`--data` names the pictures that the runs were trained on; each run must have had the first ones (`--limit`). As many
-samples of each run are compared with later pictures, which no run has seen: `swd_64`, `swd_32`, `swd_16` and their mean
-`swd`, the sliced Wasserstein distance, in thousandths; `channel_gap`, what that cannot see, in grey values;
-`picture_distance`, how far COPIES samples are from the nearest training picture or mirror image of one, the median in
-grey values, and `smallest_distance`; with `--reader`, a network such as the VAE-GAN's reader of attributes, by the
-features that it reads from, `kernel_distance`, `density` and `coverage`; and with `--kid`, which needs a download,
-`kid`. They replace a run's own numbers of these names. As many training pictures, measured in the same way, are the
-floor, below which nothing can be told; the distances of the later pictures from the training pictures stand beside.
+`--data` names the pictures that the runs were trained on; each run must have had the first ones (`--limit`). Samples
+of each run are compared with as many later pictures, which no run has seen. `swd_64`, `swd_32`, `swd_16` and their mean
+`swd` are the sliced Wasserstein distance, in thousandths; `channel_gap` is the difference in colour that it cannot see,
+in grey values. `picture_distance` is how far COPIES samples are from the nearest training picture or mirror image of
+one (the median, in grey values), `smallest_distance` the smallest of these. `--reader` names a network such as the
+VAE-GAN's reader of attributes, of whose features are `kernel_distance`, `density` and `coverage`; `--kid`, which needs
+a download, adds `kid`. All these replace a run's own numbers of the same names. As many training pictures, measured in
+the same way, are the floor, below which no difference can be told. How far the later pictures are from the training
+pictures stands beside it.
 """
 
 import shared_start  # noqa: F401, first: TensorFlow without its noise

@@ -1,4 +1,4 @@
-"""One page, on this machine alone, on which trained models are moved, asked, drawn for, seen and heard.
+"""A web page, for this machine alone, on which trained models are moved, asked, drawn for, seen and heard.
 
     pip install -r requirements_explore.txt
     python explore.py                        # models/ and every run in runs/, at http://127.0.0.1:7860

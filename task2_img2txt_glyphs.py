@@ -10,8 +10,8 @@ that. It learns from answers alone: no glyph is labelled. Batch normalisation sp
 without it all glyphs begin as the same symbol, and nothing is learnt. Training glyphs are turned, sheared and moved a
 little; the answer is written from the right, and units and tens have places of their own, as in
 `task2_txt2txt_identities`. While it learns, the calculator sees the probabilities of all symbols; the finished model
-answers from the most probable symbol of each glyph. Labels name the symbols afterwards: a symbol is the character that
-the training glyphs with it mostly are.
+answers from the most probable symbol of each glyph. Afterwards labels give the symbols their names: a symbol is named
+after the commonest character among the training glyphs that have it.
 
 Writes `runs/task2_img2txt_glyphs/`: settings.json, history.csv, curves.png, results.json, symbols.png (what each symbol
 stands for), answers.png, wrong.png (wrong answers, with what was read), misread.csv, errors.csv, error_kinds.csv and

@@ -3,13 +3,14 @@
     python task2_txt2txt_identities.py                                 # every arm at every number of given equations
     python task2_txt2txt_identities.py --given 1000 --arms all
 
-The model of the report's table 1 and the split of `task2_txt2txtimg2txt`, which gets a tenth of the answers right from
-1,000 equations. What is new: *identities* make training equations from the given ones (b + a, c - a and c - b from
-a + b = c; b + c and c + b from a - b = c; b - a, the sign turned). *reversed* writes the answer from the right, as one
-adds by hand: a carry is known before the digit that needs it. *aligned* gives units and tens of both numbers places of
-their own. *weight_decay* (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019) prefers simple rules
-to learning by heart, and *cosine* takes the learning rate to 0, which ends the late jumps. Test expressions that follow
-from given ones are taken out of the test, for every arm, and all arms make as many steps.
+The model is that of the report's table 1, with the split of `task2_txt2txtimg2txt`; there it gets a tenth of the
+answers right from 1,000 equations. What is new: *identities* make training equations from the given ones (b + a, c - a
+and c - b from a + b = c; b + c and c + b from a - b = c; b - a, the sign turned). *reversed* writes the answer from the
+right, as one adds by hand: a carry is known before the digit that needs it. *aligned* gives units and tens of both
+numbers places of their own. *weight_decay* (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019)
+prefers simple rules to learning by heart, and *cosine* takes the learning rate to 0, which ends the late jumps. Test
+expressions that follow from given ones are removed from the test, for every arm, and all arms are trained for as many
+steps.
 
 Writes `runs/task2_txt2txt_identities/`: settings.json, results.json, ideas.csv (a row for each arm and number),
 exact_by_given.png, and for each, `<arm>_<given>/`: history.csv, curves.png, results.json, model.keras, checkpoint/,
