@@ -248,7 +248,7 @@ class Draw:
         self.noise = (temperature * rng.standard_normal((*said.shape[:2], NOISE_DIM))).astype(np.float32)
 
     def inputs(self, count=None):
-        """Return what the generator takes for the first `count` answers, or all: a row a glyph."""
+        """Return what the generator takes for the first `count` answers, or all: a row per glyph."""
         return to_glyphs(self.said[:count], self.hand[:count], self.noise[:count])
 
     def __call__(self, count=None):
@@ -257,7 +257,7 @@ class Draw:
 
 
 def to_glyphs(said, hands, noise):
-    """Return probabilities (count, 3, 13), hands (count, 2) and noise (count, 3, NOISE_DIM) with a row a glyph each."""
+    """Return probabilities (count, 3, 13), hands (count, 2) and noise (count, 3, NOISE_DIM) with a row per glyph each."""
     hands = np.repeat(hands[:, None], said.shape[1], axis=1)
     return [part.reshape(-1, part.shape[-1]) for part in (said, hands, noise)]
 

@@ -11,7 +11,7 @@ models: one of LATENT_DIM dimensions, and one of two, of which a plane can be dr
 
 Writes `runs/VAE_mnist_traversal/`: settings.json, results.json, and for each model, in its own folder, `many/` and
 `two/`: history.csv, curves.png, samples/, samples.gif, reconstructions.png, results.json, encoder.keras, decoder.keras
-(codes to greys in [0, 1]), checkpoint/; `many/` has traversals.png (a row a dimension, by KL, with what it does),
+(codes to greys in [0, 1]), checkpoint/; `many/` has traversals.png (a row per dimension, by KL, with what it does),
 dimensions.csv and dimensions.png (KL, slopes, where moves leave the data) as well, `two/` plane.png and map.png. The
 digit reader is kept in `data/`.
 """

@@ -4,10 +4,10 @@
     python compare_runs.py runs/VAE_filter64_latent128 runs/GAN_filter128_latent128 --data img_align_celeba
 
 Writes to `runs/comparison/`, or the folder that `--out` names, over what is there:
-    curves.png          every curve that all runs have, one line a run (figure 5)
-    interpolations.png  the interpolations, one row a run (figures 6 and 9)
-    first_last.png      samples before training over those after the last epoch, one column a run (figures 1-4, 7, 8)
-    results.csv         the final numbers, one row a run
+    curves.png          every curve that all runs have, one line per run (figure 5)
+    interpolations.png  the interpolations, one row per run (figures 6 and 9)
+    first_last.png      samples before training over those after the last epoch, one column per run (figures 1-4, 7, 8)
+    results.csv         the final numbers, one row per run
 
 `--data` names the pictures that the runs were trained on; each run must have had the first ones (`--limit`). Samples
 of each run are compared with as many later pictures, which no run has seen. `swd_64`, `swd_32`, `swd_16` and their mean
@@ -106,7 +106,7 @@ def differences(runs):
 
 
 def compare_curves(runs, warning, out):
-    """Save the curves that all runs have, a panel a curve and a line a run, `warning` in the title."""
+    """Save the curves that all runs have, a panel per curve and a line per run, `warning` in the title."""
     histories = {name: read_history(folder / "history.csv", "epoch") for name, folder in runs.items()}
     common = set.intersection(*(set(history) for history in histories.values())) - NOT_CURVES
     if common >= GAN_LOSSES:

@@ -147,7 +147,7 @@ class Corpus:
 
 
 def save_density(part, real, drawn):
-    """Write density.png: hits a bar of each instrument, in test bars and at each temperature {temperature: hits}."""
+    """Write density.png: hits per bar of each instrument, in test bars and at each temperature {temperature: hits}."""
     groups = {"test bars": real} | {f"temperature {temperature}": hits for temperature, hits in drawn.items()}
     figure = Figure(figsize=(11, 4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
@@ -158,7 +158,7 @@ def save_density(part, real, drawn):
             np.arange(len(INSTRUMENTS)) + index * width, density, width, label=f"{name} ({density.sum():.1f} in all)"
         )
     axes.set_xticks(np.arange(len(INSTRUMENTS)) + 0.4 - width / 2, INSTRUMENTS)
-    axes.set(title=part.title("hits a bar"), ylabel="hits a bar")
+    axes.set(title=part.title("hits per bar"), ylabel="hits per bar")
     axes.legend()
     figure.savefig(part.folder / "density.png")
 

@@ -213,7 +213,7 @@ class Run:
             initial_epoch=checkpoint.epochs,
             shuffle=False,  # Batches orders itself, by seed and epoch
             callbacks=[*callbacks, checkpoint],
-            verbose=1 if sys.stdout.isatty() else 2,  # a progress bar on a terminal, a line an epoch in a log
+            verbose=1 if sys.stdout.isatty() else 2,  # a progress bar on a terminal, a line per epoch in a log
         )
         checkpoint.finish()
         return checkpoint.history()

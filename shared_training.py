@@ -13,7 +13,7 @@ from shared_files import InputError
 
 
 def fast_steps(steps_per_execution):
-    """Return arguments of `compile` that make unrolled LSTMs and small dense layers fast: XLA, several steps a call.
+    """Return arguments of `compile` that make unrolled LSTMs and small dense layers fast: XLA, several steps per call.
 
     Keras leaves XLA off on a CPU unless it is asked for. Convolutions and dropout are slower with it. PyTorch makes one
     step at a time and takes minutes to compile.

@@ -112,7 +112,7 @@ def turn(answers, ideas):
 
 
 def optimizer_of(ideas, epoch_steps):
-    """Return the optimiser of an arm that makes so many steps an epoch; a cosine ends after COSINE_EPOCHS."""
+    """Return the optimiser of an arm that makes so many steps per epoch; a cosine ends after COSINE_EPOCHS."""
     cosine = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, COSINE_EPOCHS * epoch_steps)
     rate = cosine if "cosine" in ideas else LEARNING_RATE
     if "weight_decay" in ideas:

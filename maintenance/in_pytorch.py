@@ -510,7 +510,7 @@ class Patches(nn.Module):
         self.of_hidden = nn.Parameter(torch.randn(49, 128) / 128)
 
     def forward(self, patches):
-        """Return the nats a picture of patches (batch, 16, 49)."""
+        """Return the nats per picture of patches (batch, 16, 49)."""
         before = F.pad(patches, (0, 0, 1, 0))[:, :-1]
         place = torch.eye(16, device=DEVICE).expand(len(patches), -1, -1)
         known = self.lstm(torch.cat([before, place], dim=2))[0]

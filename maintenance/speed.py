@@ -98,7 +98,7 @@ def main(argv=None):
     if in_pytorch is None:
         print("PyTorch is not installed (pip install torch); its column is left empty.")
     print(
-        "| ms a step: median (fastest, share of peak) | ours | plain Keras | plain PyTorch | times the fastest other |"
+        "| ms per step: median (fastest, share of peak) | ours | plain Keras | plain PyTorch | times the fastest other |"
     )
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in args.names or CONTESTS:

@@ -116,7 +116,7 @@ def test_labels_are_even():
 
 
 def test_copies_agree_and_have_no_diversity(monkeypatch):
-    """The generator answers 1 for 0, and else one picture a digit, of a grey that the reader knows it by."""
+    """The generator answers 1 for 0, and else one picture per digit, of a grey that the reader knows it by."""
 
     def generate(noise, labels):
         assert noise.shape == (len(labels), script.LATENT_DIM)

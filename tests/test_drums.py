@@ -144,7 +144,7 @@ def test_made_bars_have_five_styles_that_differ_and_follow_from_the_seed():
     means = np.stack([bars.hits[bars.styles == style].mean(axis=0) for style in sorted(set(bars.styles))])
     assert len(means) == 5
     gaps = np.abs(means[:, None] - means[None]).sum(axis=(2, 3))
-    assert gaps[~np.eye(5, dtype=bool)].min() > 3, "hits a bar in which two styles differ"
+    assert gaps[~np.eye(5, dtype=bool)].min() > 3, "hits per bar in which two styles differ"
     jazz = bars.take(bars.styles == "jazz")
     late = [jazz.offsets[:, step::4][jazz.hits[:, step::4] > 0].mean() for step in range(4)]
     assert late == pytest.approx([0, 0, 0, shared_drums.SWING], abs=0.03)
