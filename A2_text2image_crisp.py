@@ -257,7 +257,7 @@ class Draw:
 
 
 def to_glyphs(said, hands, noise):
-    """Return probabilities (count, 3, 13), hands (count, 2) and noise (count, 3, NOISE_DIM) with a row per glyph each."""
+    """Return probabilities (count, 3, 13), hands (count, 2) and noise (count, 3, NOISE_DIM) a row per glyph."""
     hands = np.repeat(hands[:, None], said.shape[1], axis=1)
     return [part.reshape(-1, part.shape[-1]) for part in (said, hands, noise)]
 

@@ -97,9 +97,7 @@ def main(argv=None):
         parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(CONTESTS)}")
     if in_pytorch is None:
         print("PyTorch is not installed (pip install torch); its column is left empty.")
-    print(
-        "| ms per step: median (fastest, share of peak) | ours | plain Keras | plain PyTorch | times the fastest other |"
-    )
+    print("| ms per step, median (fastest, share of peak) | ours | plain Keras | PyTorch | times the fastest other |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in args.names or CONTESTS:
         contest = CONTESTS[name]()
