@@ -12,6 +12,7 @@ import shared_data
 import shared_drawings
 import shared_figures
 import shared_readers
+import shared_training
 
 
 @pytest.mark.parametrize("query, group", [(" 7+15", "1+2"), (" 7+ 5", "1+1"), ("12- 3", "2-1"), ("  0-0", "1-1")])
@@ -125,6 +126,31 @@ def test_damaged_or_unkept_reader_is_trained_anew(monkeypatch, capsys):
     shared_data.DATA_DIR.write_text("a file where the folder should be")
     shared_answers.find_digit_reader(digits, bank, seed=0)
     assert "could not be kept" in capsys.readouterr().out
+
+
+def test_a_reader_is_reused_for_the_same_lessons_alone(monkeypatch, capsys):
+    monkeypatch.setattr(shared_readers, "train_reader", lambda *args: None)
+    images, labels = shared_drawings.draw_digits(20, seed=0)
+
+    def is_trained(images=images, labels=labels, rows=20, size=8, seed=0, epochs=1, settings=()):
+        batches = shared_training.Batches((shared_figures.to_unit(images), labels), np.arange(rows), size)
+        shared_readers.find_reader(batches, 13, seed, epochs, *settings)
+        return "Training" in capsys.readouterr().out
+
+    assert [is_trained(), is_trained()] == [True, False]
+    for other in ({"images": 255 - images}, {"labels": labels[::-1]}, {"rows": 19}, {"size": 7}, {"seed": 1}):
+        assert is_trained(**other), other
+    for other in ({"epochs": 2}, {"settings": (1,)}):
+        assert is_trained(**other), other
+
+
+def test_glyphs_and_answers_are_read_back_each_epoch(monkeypatch):
+    monkeypatch.setattr(shared_answers, "predict", lambda model, queries: queries)
+    monkeypatch.setattr(shared_answers, "read", lambda reader, pictures: np.array([[1, 2, 3], [4, 5, 0]]))
+    callback, logs = shared_answers.ReadBack(None, None, np.array([[1, 2, 3], [4, 5, 6]])), {}
+    callback.set_model(None)
+    callback.on_epoch_end(0, logs)
+    assert logs == {"glyph_accuracy": pytest.approx(5 / 6), "answer_accuracy": 0.5}
 
 
 def test_shares_are_of_characters_and_of_whole_answers():

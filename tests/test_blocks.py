@@ -147,10 +147,12 @@ def test_a_split_without_a_side_is_refused(texts):
             shared_blocks.split_expressions(tokens, share, 0)
 
 
-def test_limit_takes_a_part_of_the_expressions(capsys):
+def test_limit_takes_a_part_of_the_expressions_by_the_seed(capsys):
     queries, answers = shared_blocks.sample_expressions(50, seed=0)
     assert (queries.shape, answers.shape) == ((50, 5), (50, 3))
     assert len({text.strip()[0] for text in shared_blocks.to_texts(queries)}) > 3  # not the first ones only
+    assert (queries == shared_blocks.sample_expressions(50, seed=0)[0]).all()
+    assert (queries != shared_blocks.sample_expressions(50, seed=1)[0]).any()
     assert capsys.readouterr().out == ""
     assert len(shared_blocks.sample_expressions(30_000, seed=0)[0]) == 20_000
     assert "the limit is 30,000 expressions; there are 20,000" in capsys.readouterr().out

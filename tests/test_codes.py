@@ -69,6 +69,33 @@ def test_a_mixture_is_chosen_by_held_out_codes_and_drawn_from():
     assert drawn[drawn[:, 0] > 0].std(axis=0) == pytest.approx([1, 1], abs=0.1)
 
 
+def test_more_components_than_held_out_codes_bear_out_are_not_taken():
+    rng = np.random.default_rng(0)
+    mixture = Mixture(Codes(*(rng.standard_normal((count, 2)).astype(np.float32) for count in (200, 2_000))), seed=0)
+    assert mixture.scores[1] > mixture.scores[32] + 0.1
+    assert mixture.components < 32
+
+
+def test_draws_from_a_mixture_are_correlated_as_its_codes():
+    rng = np.random.default_rng(0)
+
+    def two_clouds(count):
+        codes = rng.standard_normal((count, 2))
+        codes[:, 1] = 0.9 * codes[:, 0] + 0.4 * codes[:, 1]
+        codes[:, 0] += np.where(rng.random(count) < 0.5, 10, -10)
+        return codes.astype(np.float32)
+
+    codes = Codes(two_clouds(2_000), two_clouds(500))
+    drawn = codes.restore(Mixture(codes, seed=0).draw(rng.standard_normal((5_000, 2)), rng.random(5_000)))
+    assert np.corrcoef(drawn[drawn[:, 0] > 0].T)[0, 1] == pytest.approx(0.9 / np.hypot(0.9, 0.4), abs=0.06)
+
+
+def test_the_shell_is_that_of_held_out_codes():
+    rng = np.random.default_rng(0)
+    wide = Codes(rng.standard_normal((500, 3)).astype(np.float32), 3 * rng.standard_normal((500, 3)).astype(np.float32))
+    assert wide.inside_shell(wide.held_out) > 0.97
+
+
 def test_a_mixture_of_one_is_the_fitted_gaussian(codes, monkeypatch):
     monkeypatch.setattr("shared_codes.MIXTURE_COMPONENTS", (1,))
     noise = np.random.default_rng(0).standard_normal((50, 3))

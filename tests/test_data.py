@@ -69,7 +69,7 @@ def test_centre_crop_or_squash(tmp_path):
     picture = np.zeros((30, 60, 3), np.uint8)
     picture[:, 15:45] = 255
     Image.fromarray(picture).save(tmp_path / "wide.png")
-    assert (shared_data.load_images(tmp_path, 10) == 255).all()
+    assert (shared_data.load_images(tmp_path, 10, limit=1) == 255).all()
     squashed, source = shared_data.find_images(tmp_path, 10, limit=1, seed=0, centre_crop=False)
     assert source.endswith(", squashed")
     assert squashed.min() == 0
@@ -306,6 +306,7 @@ def test_held_out_rows_are_never_trained_on():
     np.testing.assert_array_equal(np.sort(np.concatenate([train, held_out])), np.arange(1000))
     np.testing.assert_array_equal(held_out, shared_data.split_held_out(1000, 0.05, seed=0)[1])
     assert held_out.tolist() != list(range(950, 1000))
+    assert held_out.tolist() != shared_data.split_held_out(1000, 0.05, seed=1)[1].tolist()
     assert [len(rows) for rows in shared_data.split_held_out(2, 0.05, seed=0)] == [1, 1]
     with pytest.raises(InputError, match="At least 2"):
         shared_data.split_held_out(1, 0.05, seed=0)
@@ -348,5 +349,6 @@ def test_mnist_files(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(shared_data, "DRAWN_DIGITS", {"train": 20, "test": 10})
     train, test, source = shared_data.find_digits(None, seed=0)
     assert (len(train[0]), len(test[0])) == (20, 10)
+    assert not {*map(bytes, train[0])} & {*map(bytes, test[0])}
     assert "drawn digits" in source
     assert "MNIST cannot be had (no network)" in capsys.readouterr().out

@@ -64,6 +64,20 @@ def test_captioned_pictures_need_not_fill_the_last_row(tmp_path):
     assert Image.open(tmp_path / "figure.png").size == (600, 255)  # two rows
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_captions_of_what_is_right_are_green_and_of_what_is_wrong_red(right, tmp_path):
+    shared_figures.save_captioned(tmp_path / "figure.png", np.zeros((1, 8, 16), np.uint8), [("MMMM", right)], "", 1)
+    pixels = np.asarray(Image.open(tmp_path / "figure.png").convert("RGB")).reshape(-1, 3).astype(int)
+    there = [bool((np.abs(pixels - colour).max(axis=1) < 9).any()) for colour in ((44, 160, 44), (214, 39, 40))]
+    assert there == [right, not right]
+
+
+def test_an_animation_shows_all_its_pictures(tmp_path):
+    frames = [Image.fromarray(np.full((9, 9, 3), grey, np.uint8)) for grey in (0, 99, 255)]
+    shared_figures.save_gif(tmp_path / "frames.gif", frames)
+    assert Image.open(tmp_path / "frames.gif").n_frames == 3
+
+
 @pytest.mark.parametrize("shape", [(3, 6, 5), (3, 6, 5, 1)])
 def test_grey_pictures_stay_grey(shape, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

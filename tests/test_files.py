@@ -37,6 +37,12 @@ def test_tables_are_printed_aligned(capsys):
     assert capsys.readouterr().out == " name    loss\n  one  0.1235\nthree        \n"
 
 
+def test_epochs_beyond_999_have_their_place(tmp_path):
+    for name in ("epoch_1000.npz", "epoch_999.npz", "epoch_x.npz", "other.npz"):
+        (tmp_path / name).touch()
+    assert list(shared_files.epoch_files(tmp_path)) == [999, 1000]
+
+
 def test_fingerprints_are_of_contents():
     array = np.arange(12, dtype=np.uint8)
     same = np.arange(24, dtype=np.uint8)[:12]

@@ -62,8 +62,7 @@ def test_each_network_learns_by_its_own_loss_alone(tiny, masters, monkeypatch, a
     else:
         assert moved("generator", (0, 0, 1))
         assert not moved("generator", (1, 1, 0)), "nor by the penalty, where there is one"
-    if "penalty" not in settings:  # which is not weighed either
-        assert not moved("discriminator", (0, 0, 1))
+    assert moved("discriminator", (0, 0, 1)) == ("penalty" in settings), "which is not weighed either"
 
 
 @pytest.mark.parametrize(("arm", "settings"), [(arm, script.ARMS[arm]) for arm in ("penalty", "penalty_deviation")])
@@ -177,17 +176,19 @@ def test_a_resumed_run_shows_arms_that_ended_before(tiny, tmp_path, monkeypatch)
     monkeypatch.setattr(script, "ARMS", {"vanilla": {"seeds": 2}, "labels": {"seeds": 1}})
     monkeypatch.setattr(shared_readers, "find_reader", lambda *args: None)
     monkeypatch.setattr(script, "judge_reader", lambda *args: {"reader_accuracy": 1.0})
-    numbers = {"letters_found": 26, "letter_kl": 0.1, "epochs_asked": 1}
-    monkeypatch.setattr(
-        script,
-        "run_part",
-        lambda run, name, *args: write_json(run.part(name, "").folder / "results.json", numbers),
-    )
+    numbers, seeds = {"letters_found": 26, "letter_kl": 0.1, "epochs_asked": 1}, {}
+
+    def run_part(run, name, count, settings, seed, *args):
+        seeds[name] = seed
+        write_json(run.part(name, "").folder / "results.json", numbers)
+
+    monkeypatch.setattr(script, "run_part", run_part)
     shown = []
     monkeypatch.setattr(script, "save_coverage", lambda run, parts: None)
     monkeypatch.setattr(script, "save_arms", lambda run, parts, letters, results: shown.append(parts))
-    flags = ["--out", str(tmp_path / "run"), "--arms"]
+    flags = ["--out", str(tmp_path / "run"), "--seed", "5", "--arms"]
     script.main([*flags, "labels"])
     results = script.main([*flags, "vanilla", "--resume"])
     assert [list(parts) for parts in shown] == [["labels_0"], ["vanilla_0", "vanilla_1", "labels_0"]]
     assert {f"{name}_letters_found" for name in shown[1]} <= results.keys()
+    assert seeds == {"labels_0": 5, "vanilla_0": 5, "vanilla_1": 6}

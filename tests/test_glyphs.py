@@ -168,7 +168,9 @@ def test_glyphs_and_expressions_of_the_test_are_never_trained_on(tiny, monkeypat
     monkeypatch.setattr(script, "move", lambda glyphs, rng: glyphs - 1)
     path = marked_digits(tmp_path, np.full((50, 28, 28), 255, np.uint8), np.arange(50) % 10)
 
-    def fit(run, model, batches, *, validation_data, **options):
+    def fit(run, model, batches, *, validation_data, callbacks, **options):
+        for (glyphs, tokens), grey in ((callbacks[0].named_by, 255), (callbacks[0].watched, 99)):
+            assert set(glyphs[tokens < 10].max(axis=(1, 2)).tolist()) == {grey}
         seen = []
         for data in (batches, validation_data):
             pictures, _ = data.all()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import shared_blocks
+import shared_files
 import task2_txt2txt_identities as script
 import task2_txt2txtimg2txt as plain
 from shared_files import InputError
@@ -107,16 +108,21 @@ def test_answers_are_judged_in_the_order_of_reading(tiny, monkeypatch, tmp_path)
         return {"epoch": [1.0], "loss": [0.0], "accuracy": [1.0], "exact_match": [1.0], "seconds": [1.0]}
 
     def predict(model, one_hot):
-        return shared_blocks.to_one_hot(
-            np.stack([by_query[query.tobytes()] for query in one_hot.argmax(-1).astype(np.int8)])
-        )
+        answers = np.stack([by_query[query.tobytes()] for query in one_hot.argmax(-1).astype(np.int8)])
+        answers[:wrong, 0] = (answers[:wrong, 0] + 1) % 10
+        return shared_blocks.to_one_hot(answers)
 
     monkeypatch.setattr("shared_run.Run.fit", fit)
     monkeypatch.setattr("shared_training.predict", predict)
-    results = script.main(["--out", str(tmp_path / "run")])
-    assert set(results.values()) == {1.0}
-    for arm in script.ARMS:
-        assert (tmp_path / "run" / f"{arm}_20" / "errors.csv").read_text().count("\n") == 1
+    for wrong in (0, 1):
+        folder = tmp_path / f"run_{wrong}"
+        script.main(["--out", str(folder)])
+        for arm in script.ARMS:
+            found = shared_files.read_json(folder / f"{arm}_20" / "results.json")
+            tested = found["test_expressions"]
+            assert found["test_exact_match"] == pytest.approx(1 - wrong / tested)
+            assert found["test_accuracy"] == pytest.approx(1 - wrong / (3 * tested))
+            assert (folder / f"{arm}_20" / "errors.csv").read_text().count("\n") == 1 + wrong
 
 
 def test_all_arms_make_as_many_steps(monkeypatch, tiny):

@@ -79,10 +79,14 @@ def test_runs_that_start_at_the_same_instant_have_a_folder_each():
         for _ in range(8):
             children.append(os.fork())
             if children[-1] == 0:
-                while time.time() < start:
-                    pass
-                shared_run.claim_next("script")
-                os._exit(0)
+                status = 1
+                try:
+                    while time.time() < start:
+                        pass
+                    shared_run.claim_next("script")
+                    status = 0
+                finally:
+                    os._exit(status)  # else the child would go on with the tests
         assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
     names = {folder.name for folder in shared_run.RUNS_DIR.iterdir()}
     assert names == {"script", *(f"script_{number}" for number in range(2, 81))}
@@ -340,3 +344,14 @@ def test_the_checkpoint_is_the_last_callback(monkeypatch):
     assert names == ["SeedEachEpoch", "StopAtNaN", "own", "Stopwatch", "Samples", "tensorboard", "Checkpoint"]
     assert fitted["callbacks"][0].seed == 5
     assert (fitted["epochs"], fitted["initial_epoch"], fitted["shuffle"]) == (3, 0, False)
+    open_run(seed=7).fit(model, batches, epochs=3)
+    assert fitted["callbacks"][0].seed == 7, "that of the run, if none is given"
+
+
+def test_a_part_is_done_if_it_was_asked_for_as_many_epochs(capsys):
+    """Though it may have made fewer, ended early."""
+    part = open_run().part("one", "1 of 1")
+    assert not part.is_done(1)
+    shared_files.write_json(part.folder / "results.json", {"epochs": 2, "epochs_asked": 3})
+    assert [part.is_done(epochs) for epochs in (2, 3, 4)] == [True, True, False]
+    assert capsys.readouterr().out.count("It was done before.") == 2
