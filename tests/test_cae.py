@@ -1,9 +1,11 @@
 """The autoencoder: learning, samplers, and the comparison with a VAE and a GAN."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
-from conftest import read_comparison
+from conftest import WIDE_LATENT, assert_drawn, read_comparison
 
 import CAE_filter128_latent512 as script
 import shared_codes
@@ -80,6 +82,23 @@ def test_all_ways_to_sample_start_from_the_same_noise():
     assert len(np.unique(ways["half way between neighbours"], axis=0)) > 15
     prior = script.build_prior(codes)
     np.testing.assert_allclose(prior.predict(noise, verbose=0), ways["fitted Gaussian"], rtol=1e-3, atol=1e-3)
+
+
+def test_posterior_codes_of_a_vae_are_drawn(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(shared_networks, "encode", lambda encoder, pictures: WIDE_LATENT)
+    monkeypatch.setattr(
+        script,
+        "add_model",
+        lambda comparison, model, epochs, decoder, held_out, codes, ways: seen.update(ways, all=codes),
+    )
+    picks = np.random.default_rng(0).random((1_000, 2))
+    networks = dict.fromkeys(("encoder", "decoder"))
+    script.add_other(SimpleNamespace(train=None, held_out=None), "VAE", 1, networks, picks, seed=0)
+    assert_drawn(seen["aggregate posterior"])
+    assert_drawn(seen["all"].train)
+    assert_drawn(seen["all"].held_out)
+    assert_drawn(seen["prior N(0, I)"], mean=0, deviation=1)
 
 
 def test_a_vae_and_a_gan_are_compared(tiny, trained, data, tmp_path, capsys):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import tiny_digits
+from conftest import marked_digits, tiny_digits
 
 import CGAN_mnist as script
 import shared_blocks
@@ -130,6 +130,23 @@ def test_copies_agree_and_have_no_diversity(monkeypatch):
     assert numbers["agreement"] == pytest.approx(0.9)
     assert numbers["rarest_digit"] == 0
     assert numbers["diversity"] == pytest.approx(0, abs=1e-6)
+
+
+def test_it_is_judged_beside_test_digits(tiny, tmp_path, monkeypatch):
+    tiny("CGAN_mnist")
+
+    def fit(part, model, batches, *, callbacks, **options):
+        assert set(batches.arrays[0].max(axis=(1, 2)).tolist()) == {255}
+        bank = callbacks[1].judge.bank
+        assert set(bank.glyphs[: bank.counts[:10].sum()].max(axis=(1, 2)).tolist()) == {99}
+        raise InterruptedError
+
+    monkeypatch.setattr("shared_run.Run.fit", fit)
+    monkeypatch.setattr("shared_answers.find_digit_reader", lambda *args, **options: None)
+    monkeypatch.setattr(shared_readers, "reader_accuracy", lambda reader, digits: float(digits[0].max() == 99))
+    path = marked_digits(tmp_path, np.full((50, 28, 28), 255, np.uint8), np.arange(50) % 10)
+    with pytest.raises(InterruptedError):
+        script.main(["--mnist", str(path)])
 
 
 def test_real_digits_agree_and_are_diverse(monkeypatch):

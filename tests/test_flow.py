@@ -231,6 +231,29 @@ def test_what_a_run_says_and_leaves(tiny, trained, data, tmp_path):
     assert all(np.any(a != b) for a, b in zip(*decoders, strict=True))
 
 
+def test_the_decoder_is_sharpened_from_the_plain_one_and_its_average_is_kept(tiny, tmp_path, monkeypatch):
+    tiny("FLOW_filter128_latent512")
+    keras.utils.set_random_seed(1)
+    plain = script.build_decoder()
+
+    def fit(part, model, *args, **options):
+        for decoder in (model.decoder, model.average.network):
+            for new, old in zip(decoder.get_weights(), plain.get_weights(), strict=True):
+                np.testing.assert_array_equal(new, old)
+        model.average.network.set_weights([0 * weight for weight in plain.get_weights()])
+        return {name: [1.0] for name in ("epoch", "seconds", *(each.name for each in model.trackers))}
+
+    monkeypatch.setattr("shared_run.Run.fit", fit)
+    args = parse("--out", str(tmp_path / "run"))
+    run = script.shared_run.Run(vars(script), args, "codes", [FACES])
+    codes = some_codes()
+    pictures = np.zeros((len(codes.train), 64, 64, 3), np.uint8)
+    found = script.run_sharpened(run, plain, codes, pictures, pictures[: len(codes.held_out)])
+    saved = keras.saving.load_model(tmp_path / "run" / "sharpened" / "decoder.keras")
+    for decoder in (found, saved):
+        assert not any(weight.any() for weight in decoder.get_weights())
+
+
 def test_the_loss_of_the_gaussian_is_that_of_codes_whitened_by_the_training_ones(tiny, tmp_path):
     """The mean square of held-out codes differs by direction; no more than that counts."""
     tiny("FLOW_filter128_latent512")

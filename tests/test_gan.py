@@ -1,6 +1,7 @@
 """The GAN scripts: each network learns by its own loss, in whatever layers, and nothing broken is saved."""
 
 import gc
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -114,7 +115,7 @@ def test_nothing_grows_over_200_steps(small):
         for _ in range(steps):
             gan.train_on_batch(images)
         gc.collect()
-        return int(status.read_text().split()[1]) * 4096 / 2**20
+        return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     before = resident_mib(100)
     assert resident_mib(200) - before < 10

@@ -1,5 +1,7 @@
 """The GAN of letters: its losses, what is said of coverage and style, and the noise that is sought for a face."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -114,6 +116,58 @@ def test_the_penalty_is_the_squared_length_of_the_gradient(tiny, masters):
     without = float(model.compute_loss(letters, labels, y_pred={"pictures": inputs[0], "labels": inputs[1]}))
     both = 2 * np.sum(kernel**2)  # of real letters and of generated ones
     assert with_penalty - without == pytest.approx(script.PENALTY / 2 * both, rel=0.1)
+
+
+def test_unseen_faces_judge_and_are_never_trained_on(tiny, masters, monkeypatch):
+    tiny("GAN_fonts")
+    seen = {}
+
+    def find_reader(lessons, *args):
+        seen["lessons"] = lessons
+
+    def judge_reader(reader, unseen, seed):
+        seen["judged"] = unseen
+        return {"reader_accuracy": 1.0}
+
+    def fit(part, gan, batches, *, callbacks, **options):
+        seen.update(batches=batches, judge=callbacks[1])
+        raise InterruptedError
+
+    monkeypatch.setattr(shared_letters, "find_faces", lambda *args: (list("abcd"), masters, "4 faces"))
+    monkeypatch.setattr(shared_readers, "find_reader", find_reader)
+    monkeypatch.setattr(script, "judge_reader", judge_reader)
+    monkeypatch.setattr("shared_run.Run.fit", fit)
+    with pytest.raises(InterruptedError):
+        script.main([])
+    trained_on = {*map(bytes, seen["batches"].arrays[0])}
+    assert trained_on == {*map(bytes, seen["lessons"].arrays[0])}
+    assert not trained_on & {*map(bytes, seen["judged"].masters)}
+    assert seen["judge"].letters is seen["judged"]
+
+
+def test_an_alphabet_is_carried_on_from_the_letters_that_are_given_alone(tiny, masters, monkeypatch):
+    """By noise that draws the face's other letters, and nothing else."""
+    tiny("GAN_fonts")
+    train, unseen = shared_letters.Letters(masters[:3]), shared_letters.Letters(masters[3:])
+    given = [script.LETTERS.index(letter) for letter in script.SHOWN]
+    others = np.setdiff1d(np.arange(26), given)
+
+    def find_noise(generator, pictures, labels, seed):
+        np.testing.assert_array_equal(pictures, unseen.plain[:, given])
+        np.testing.assert_array_equal(labels, given)
+        return np.full((1, script.LATENT_DIM), 9, np.float32)
+
+    def draw(noise, labels):
+        pictures = unseen.plain[0, labels].copy()
+        pictures[np.isin(labels, given) | (noise[:, 0] != 9)] = 0
+        return pictures
+
+    monkeypatch.setattr(script, "find_noise", find_noise)
+    monkeypatch.setattr(shared_readers, "read", lambda reader, pictures: np.tile(others, (len(pictures), 1)))
+    part = SimpleNamespace(args=SimpleNamespace(seed=0), save_grid=lambda *args: None)
+    found = script.save_styles(part, draw, None, None, train, unseen)
+    assert found["carried_agreement"] == 1
+    assert found["carried_distance"] == 0 < min(found["copied_distance"], found["random_distance"])
 
 
 def test_coverage_of_known_letters():

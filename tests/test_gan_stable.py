@@ -168,6 +168,20 @@ def test_averaged_weights_are_shown_where_there_are_some(tiny):
         np.testing.assert_allclose(np.asarray(new), old + 0.9, rtol=1e-4)
 
 
+def test_the_averaged_generator_is_saved(tiny, monkeypatch, tmp_path):
+    tiny("GAN_filter128_latent128_stable")
+
+    def fit(run, gan, *args, **options):
+        average = gan.average.network
+        average.set_weights([0 * weight for weight in average.get_weights()])
+        return {name: [1.0] for name in ("epoch", "seconds", *script.TINTS, *(each.name for each in gan.trackers))}
+
+    monkeypatch.setattr("shared_run.Run.fit", fit)
+    script.main(["--out", str(tmp_path / "run")])
+    saved = keras.saving.load_model(tmp_path / "run" / "generator.keras")
+    assert not any(weight.any() for weight in saved.get_weights())
+
+
 @pytest.fixture
 def prepared(tiny, monkeypatch, tmp_path):
     """Return the function that says with which batches, trained on and held out, a run with such flags would train."""

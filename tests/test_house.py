@@ -12,7 +12,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import EXPERIMENTS, FAMILIES, ONE_OF_EACH, ROOT, TOOLS, without_seconds
+from conftest import EXPERIMENTS, FAMILIES, ONE_OF_EACH, ROOT, TOOLS, marked_digits, some_masters, without_seconds
 
 import shared_checkpoints
 import shared_files
@@ -52,6 +52,55 @@ def imports_of(path):
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module)
     return names
+
+
+WITH_DIGITS = ("A2_RNNs_text2image", "A2_text2image_crisp", "CGAN_mnist", "RNN_mnist_patches", "VAE_mnist_traversal")
+
+
+@pytest.mark.parametrize("name", WITH_DIGITS)
+def test_the_digit_reader_learns_from_training_digits_alone(name, tiny, tmp_path, monkeypatch):
+    def find_digit_reader(digits, bank, *args, **options):
+        for pictures in (digits[0], bank.glyphs[: bank.counts[:10].sum()]):
+            assert set(pictures.max(axis=(1, 2)).tolist()) == {255}
+        raise InterruptedError
+
+    monkeypatch.setattr("shared_answers.find_digit_reader", find_digit_reader)
+    path = marked_digits(tmp_path, np.full((50, 28, 28), 255, np.uint8), np.arange(50) % 10)  # test digits are grey
+    with pytest.raises(InterruptedError):
+        tiny(name).main(["--mnist", str(path)])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CGAN_mnist", "GAN_fonts", "HVAE_drums", "RNN_mnist_patches", "VAE_mnist_traversal"),
+        *("GAN_filter128_latent64", "GAN_filter128_latent128_stable", "VAEGAN_filter128_latent128"),
+    ],
+)
+def test_the_optimiser_is_that_of_the_constants(name, tiny, monkeypatch):
+    """And a rate that is halved is so by epochs, not by steps."""
+    module, seen = tiny(name), []
+
+    def fit(run, model, batches, **options):
+        seen.append((model.optimizer.get_config(), len(batches)))
+        raise InterruptedError
+
+    monkeypatch.setattr("shared_run.Run.fit", fit)
+    monkeypatch.setattr("shared_answers.find_digit_reader", lambda *args, **options: None)
+    monkeypatch.setattr("shared_readers.find_reader", lambda *args: None)
+    monkeypatch.setattr("shared_readers.reader_accuracy", lambda *args: 1.0)
+    monkeypatch.setattr("shared_letters.find_faces", lambda *args: (list("abcd"), some_masters(), "4 faces"))
+    monkeypatch.setattr(module, "judge_reader", lambda *args: {"reader_accuracy": 1.0}, raising=False)
+    with pytest.raises(InterruptedError):
+        module.main([])
+    ((config, steps),) = seen
+    rate = config["learning_rate"]
+    if hasattr(module, "HALVING"):
+        assert rate["config"]["decay_steps"] == module.HALVING * steps
+        assert rate["config"]["decay_rate"] == 0.5
+        rate = rate["config"]["initial_learning_rate"]
+    assert rate == pytest.approx(module.LEARNING_RATE)
+    assert config["beta_1"] == getattr(module, "BETA_1", 0.9)
 
 
 def constants_of(name):

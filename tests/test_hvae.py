@@ -140,6 +140,10 @@ def test_the_threshold_is_chosen_by_validation_bars_and_f1_is_of_test_bars(corpu
     found = script.judge(Known(), corpus, seed=0)
     hits = corpus.hits("test")
     assert abs(found["threshold"]) < 0.45
+    real = corpus.hits("test").mean(axis=0).sum(axis=0)
+    assert found["hits_real"] == pytest.approx(real.sum())
+    assert found["hits_drawn"] == pytest.approx(72, rel=0.02), "logits of 0 are hits half of the time"
+    assert found["density_gap"] == pytest.approx(np.abs(8 - real).sum() / real.sum(), rel=0.05)
     assert found["f1_train"] == 0
     assert found["f1"] == pytest.approx(shared_bars.f1(np.ones_like(hits), hits))
     by_heart = corpus.read_styles(np.eye(len(corpus.bars)), "heart")
@@ -221,6 +225,9 @@ def test_one_of_each_style_comes_first(corpus):
     there = len(set(corpus.bars.styles[corpus.rows["test"]]))
     assert len(set(corpus.bars.styles[rows[:there]])) == there
     assert set(rows) <= set(corpus.rows["test"])
+    _, counts = np.unique(corpus.labels[corpus.rows["test"]], return_counts=True)
+    of_rows = [counts[np.unique(corpus.labels[corpus.rows["test"]]) == corpus.labels[row]][0] for row in rows[:there]]
+    assert of_rows == sorted(counts, reverse=True), "the commonest first"
 
 
 def test_a_resumed_run_shows_arms_that_ended_before(tiny, tmp_path, monkeypatch):
@@ -239,6 +246,26 @@ def test_a_resumed_run_shows_arms_that_ended_before(tiny, tmp_path, monkeypatch)
     assert resumed["linear_style_raw"] != resumed["random_bars_style_raw"], "each has the split of its arm"
     for file in ("arms.csv", "leak.csv"):
         assert len((tmp_path / "run" / file).read_text().splitlines()) == 3
+
+
+def test_swapped_bars_are_compared_with_those_that_gave_their_codes(tiny, corpus, tmp_path, monkeypatch):
+    """Of a model that takes all hits from z_low, and reads the style in all that it knows of a bar."""
+    tiny("HVAE_drums")
+    (tmp_path / "sounds").mkdir()
+
+    class FromLow:
+        style = None
+
+        def encode(self, hits):
+            return (hits.reshape(len(hits), -1).astype(np.float32),) * 2
+
+        def decode(self, z_high, z_low):
+            return 2 * z_low.reshape(-1, 16, 9) - 1
+
+    monkeypatch.setattr("shared_training.predict", lambda model, z: z)
+    part = SimpleNamespace(args=SimpleNamespace(seed=0), folder=tmp_path, save_grid=lambda *args, **settings: None)
+    found = script.save_swaps(part, FromLow(), corpus, 0.0)
+    assert found["swap_f1_low"] == found["swap_style_low"] == 1 > found["swap_f1_high"]
 
 
 def test_bars_of_one_style_are_not_compared_by_it(tiny, corpus, tmp_path):

@@ -20,6 +20,15 @@ def test_pictures_are_a_grid_of_as_many_as_asked_for(tmp_path, model, capsys):
         assert f"Written: {path}" in capsys.readouterr().out
 
 
+def test_samples_follow_from_the_seed(tmp_path):
+    made = []
+    for number, seed in enumerate("112"):
+        path = tmp_path / f"{number}.mid"
+        sample.main([str(MODELS / "HVAE_drums"), str(path), "--count", "3", "--seed", seed])
+        made.append(path.read_bytes())
+    assert made[0] == made[1] != made[2]
+
+
 def test_drums_can_be_heard_read_and_seen(tmp_path):
     paths = [tmp_path / f"bars.{suffix}" for suffix in ("wav", "mid", "png")]
     for path in paths:

@@ -1,6 +1,8 @@
 """The VAE of digits: its loss, its likelihood, and what is said of its dimensions."""
 
 import csv
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import keras
 import numpy as np
@@ -88,6 +90,26 @@ def test_the_likelihood_is_that_of_numerical_integration(tiny):
     model.compile()
     bound = model.evaluate(pictures, verbose=0, return_dict=True)["loss"]
     assert bound > exact
+
+
+def test_what_dimensions_tell_is_asked_of_codes_that_are_drawn(tiny, monkeypatch, tmp_path):
+    """Their means alone would know more than the decoder is ever told."""
+    tiny("VAE_mnist_traversal")
+
+    def mutual_information_gaps(z, factors):
+        assert_drawn(z)
+        raise InterruptedError
+
+    monkeypatch.setattr("shared_training.predict", lambda *args: WIDE_LATENT)
+    monkeypatch.setattr(script, "decode", lambda *args: None)
+    monkeypatch.setattr("shared_traversals.Traversals", MagicMock())
+    monkeypatch.setattr("shared_factors.measure_all", lambda digits: np.random.default_rng(0).random((1_000, 5)))
+    monkeypatch.setattr("shared_factors.mutual_information_gaps", mutual_information_gaps)
+    part = MagicMock(folder=tmp_path, args=SimpleNamespace(seed=0))
+    test = np.zeros((1_000, 28, 28), np.uint8), np.arange(1_000) % 10
+    monkeypatch.setattr("shared_files.write_table", lambda *args: None)
+    with pytest.raises(InterruptedError):
+        script.examine(part, None, None, test[0], test, test[0], None)
 
 
 def test_too_few_digits_are_one_line(tiny, tmp_path):

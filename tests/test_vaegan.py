@@ -1,6 +1,7 @@
 """The VAE-GAN: each loss reaches what it should, features are compared in units of their own."""
 
 import csv
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -182,6 +183,34 @@ def test_held_out_pictures_are_measured_with_the_averages(small):
     model.averaged[0].set_weights([2 * weight for weight in model.averaged[0].get_weights()])
     assert np.abs(np.asarray(model(FACES[:4], training=False)["z_mean"]) - np.asarray(trained)).max() > 1e-3
     np.testing.assert_allclose(np.asarray(model(FACES[:4], training=True)["z_mean"]), np.asarray(trained), atol=1e-6)
+
+
+def test_averaged_networks_are_saved_and_measured(tiny, data, monkeypatch, tmp_path):
+    tiny("VAEGAN_filter128_latent128")
+
+    def fit(run, model, *args, **options):
+        for network in model.averaged:
+            network.set_weights([0 * weight for weight in network.get_weights()])
+        return {name: [1.0] for name in ("epoch", "seconds", "pixel_std", *(each.name for each in model.trackers))}
+
+    monkeypatch.setattr("shared_run.Run.fit", fit)
+    script.main([*data, "--out", str(tmp_path / "run")])
+    for name in ("encoder", "generator"):
+        saved = keras.saving.load_model(tmp_path / "run" / f"{name}.keras")
+        assert not any(weight.any() for weight in saved.get_weights())
+    rows = read_comparison(tmp_path / "run")
+    assert float(rows["VAEGAN_filter128_latent128, samples"]["sharpness"]) < 1, "all grey"
+
+
+def test_what_is_read_in_faces_and_kept_in_reconstructions(tmp_path):
+    part = SimpleNamespace(folder=tmp_path)
+    labels = {"smiling": np.array([1, 0, 1, 0, 1, 1], bool)}
+    seen, kept = np.array([[0.9], [0.1], [0.9], [0.1]]), np.full((4, 1), 0.9)
+    found = script.judge_reader(part, labels, [4, 5], np.arange(4), seen, kept)
+    assert found == {"attributes_read": 1.0, "attributes_kept": 0.5}
+    with open(tmp_path / "attributes.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["share"]) == 1, "of the training pictures"
 
 
 def test_codes_are_drawn_with_their_mean_and_variance(small, monkeypatch):
