@@ -92,8 +92,9 @@ def test_the_optimiser_is_that_of_the_constants(name, tiny, monkeypatch):
     monkeypatch.setattr("shared_letters.find_faces", lambda *args: (list("abcd"), some_masters(), "4 faces"))
     monkeypatch.setattr(module, "judge_reader", lambda *args: {"reader_accuracy": 1.0}, raising=False)
     with pytest.raises(InterruptedError):
-        module.main([])
+        module.main(["--batch-size", "4"])
     ((config, steps),) = seen
+    assert steps > 1
     rate = config["learning_rate"]
     if hasattr(module, "HALVING"):
         assert rate["config"]["decay_steps"] == module.HALVING * steps
