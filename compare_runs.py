@@ -12,8 +12,8 @@ Writes to `runs/comparison/`, or the folder that `--out` names, over what is the
 `--data` names the pictures that the runs were trained on; each run must have had the first ones (`--limit`). Samples
 of each run are compared with as many later pictures, which no run has seen. `swd_64`, `swd_32`, `swd_16` and their mean
 `swd` are the sliced Wasserstein distance, in thousandths; `channel_gap` is the difference in colour that it cannot see,
-in grey values. `picture_distance` is how far COPIES samples are from the nearest training picture or mirror image of
-one (the median, in grey values), `smallest_distance` the smallest of these. `--reader` names a network such as the
+in grey values. `picture_distance` is how far 500 samples are from the nearest training picture or mirror image of one
+(the median, in grey values), `smallest_distance` the smallest of these. `--reader` names a network such as the
 VAE-GAN's reader of attributes, of whose features are `kernel_distance`, `density` and `coverage`; `--kid`, which needs
 a download, adds `kid`. All these replace a run's own numbers of the same names. As many training pictures, measured in
 the same way, are the floor, below which no difference can be told. How far the later pictures are from the training
@@ -113,6 +113,8 @@ def compare_curves(runs, warning, out):
         common.remove("loss")
     if not common:
         raise InputError("These runs have no curve in common.")
+    shown = {"epoch", *common}
+    histories = {name: {column: history[column] for column in shown} for name, history in histories.items()}
     panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
     lines = "training (solid) and held out (dashed)" if len(panels) < len(common) else "training"
     title = f"{lines}; {sources(runs.values())}\n{warning}".strip()

@@ -28,6 +28,7 @@ from shared_files import InputError
 COUNT = {"pictures": 32, "bars": 8}
 COLUMNS = 8  # pictures in a row
 TEMPO = 100  # quarter notes a minute
+MOST = 10_000  # that can be asked for
 CELL = 6  # pixels of a cell in a picture of drum bars
 
 
@@ -60,19 +61,21 @@ def print_answer(answer, probabilities):
 
 
 def handwritten(solver, text, mnist, seed):
-    """Return an expression in glyphs, uint8 (5, 28, 28), of test digits and of drawn signs."""
-    _, test, _ = shared_data.find_digits(mnist, seed)
-    return shared_blocks.GlyphBank(*test, seed).pick(solver.tokens_of(text)[0], np.random.default_rng(seed))
+    """Return an expression in glyphs, uint8 (5, 28, 28), of test digits and of drawn signs, and what the digits are."""
+    _, test, source = shared_data.find_digits(mnist, seed)
+    glyphs = shared_blocks.GlyphBank(*test, seed).pick(solver.tokens_of(text)[0], np.random.default_rng(seed))
+    return glyphs, source
 
 
 def solve(solver, args, title):
     """Print the answer to the expression of the command line; show it in handwriting if that is what is read."""
     if not solver.reads_pictures:
         return print_answer(*solver.answer(args.text))
-    glyphs = handwritten(solver, args.text, args.mnist, args.seed)
     if args.file:
         require_suffix(args.file, ".png")
-        save_pictures(args.file, glyphs, f"{args.text}, {title}")
+    glyphs, source = handwritten(solver, args.text, args.mnist, args.seed)
+    if args.file:
+        save_pictures(args.file, glyphs, f"{args.text} in {source}, {title}")
     return print_answer(*solver.answer_pictures(glyphs))
 
 
@@ -92,6 +95,8 @@ def main(argv=None):
     parser.add_argument("--text", help="expression to answer, or letters or digits to draw")
     parser.add_argument(shared_data.DIGITS_FLAG[0], help=shared_data.DIGITS_FLAG[1])
     args = parser.parse_args(argv)
+    if args.count and args.count > MOST:
+        parser.error(f"argument --count: {args.count} is above {MOST:,}")
     model = shared_models.open_model(args.model)
     title = f"{args.model}, seed {args.seed}"
     answers = isinstance(model, shared_models.Solver | shared_models.Writer)

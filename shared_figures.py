@@ -1,6 +1,7 @@
 """Pictures out: values mapped to 0..255 and back, grids, captions, curves, animations, and how sharp a picture is."""
 
 from math import ceil
+from textwrap import fill
 
 import keras
 import matplotlib
@@ -15,6 +16,7 @@ matplotlib.rcParams["text.parse_math"] = False  # names of folders may have doll
 
 DPI = 100  # dots per inch of every figure
 TITLE_HEIGHT = 28  # pixels above a grid
+LETTER_WIDTH, LINE_HEIGHT = 8, 15  # pixels of a title's letters, nearly all of which are narrower, and of a line more
 PART = 2_000  # pictures that are floats at a time; as floats 20,000 of them would take a gigabyte
 ZOOM = 2  # dots, across and down, of a pixel in a grid
 
@@ -83,14 +85,16 @@ def save_rows(path, groups, columns):
         groups: {title: pictures}; all pictures have one size.
         columns: pictures in a row.
     """
-    tiles = {title: tile(images, columns) for title, images in groups.items()}
-    width = ZOOM * max(picture.shape[1] for picture in tiles.values())
-    height = sum(ZOOM * picture.shape[0] + TITLE_HEIGHT for picture in tiles.values())
+    pictures = [tile(images, columns) for images in groups.values()]
+    width = ZOOM * max(picture.shape[1] for picture in pictures)
+    titles = [fill(title, width // LETTER_WIDTH) for title in groups]
+    spaces = [TITLE_HEIGHT + LINE_HEIGHT * title.count("\n") for title in titles]
+    height = sum(spaces) + sum(ZOOM * picture.shape[0] for picture in pictures)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
     top = height
-    for title, picture in tiles.items():
-        figure.text(0.5, (top - TITLE_HEIGHT / 2) / height, title, ha="center", va="center", fontsize=9)
-        top -= TITLE_HEIGHT + ZOOM * picture.shape[0]
+    for title, space, picture in zip(titles, spaces, pictures, strict=True):
+        figure.text(0.5, (top - space / 2) / height, title, ha="center", va="center", fontsize=9)
+        top -= space + ZOOM * picture.shape[0]
         axes = figure.add_axes((0, top / height, 1, ZOOM * picture.shape[0] / height))
         axes.imshow(picture, interpolation="nearest", aspect="auto")
         axes.axis("off")

@@ -166,7 +166,7 @@ class Writer:
 
 
 def script_and_arm(folder):
-    """Return the name of the script of a run or of a part of one, and what its constant ARMS says of the arm, if any.
+    """Return the name of the script of a run or of a part of one, and what its constant ARMS says of the arm, a dict.
 
     Raises:
         InputError: the script has arms, and the folder is not named after one; the settings are damaged.
@@ -212,7 +212,8 @@ def open_model(folder):
     if "generator" in names:
         (generator,) = load_networks(folder, "generator")
         if len(generator.inputs) == 2:
-            return Glyphs(generator, labelled=folder.name.startswith("labels"))
+            _, arm = script_and_arm(folder)
+            return Glyphs(generator, arm.get("labelled", False))
     return open_sampler(folder)
 
 

@@ -23,6 +23,7 @@ import GAN_filter128_latent256 as gan_script
 import GAN_fonts as fonts_script
 import HVAE_drums as drums_script
 import RNN_mnist_patches as patches_script
+import shared_answers
 import shared_blocks
 import shared_data
 import shared_letters
@@ -45,7 +46,7 @@ PICTURES = 500  # in the folder that is converted
 ON_GPU = keras.backend.backend() == "jax" and "gpu:0" in keras.distribution.list_devices()
 LONGER = 10 if ON_GPU else 1  # times as many steps, each of which is short there
 if in_pytorch:
-    in_pytorch.DEVICE = "cuda" if ON_GPU else "cpu"
+    in_pytorch.DEVICE = "cuda" if ON_GPU and in_pytorch.torch.cuda.is_available() else "cpu"
 
 
 class Contest:
@@ -327,7 +328,8 @@ def glyphs_contest(steps):
     ours = glyphs_script.build_model(reader, calculator)
     plain = glyphs_script.build_model(glyphs_script.build_reader(), rolled(calculator))
     for model in (ours, plain):
-        arithmetic_script.compile_model(model)
+        optimizer = keras.optimizers.AdamW(weight_decay=glyphs_script.WEIGHT_DECAY)
+        compiled(model, optimizer, loss="categorical_crossentropy", metrics=["accuracy", shared_answers.exact_match])
     batches = Batches((queries, answers), rows, size, glyphs_script.queries_in_glyphs(bank, moved=True))
     networks = [*[reader] * shared_blocks.QUERY_LENGTH, calculator]
     return fit_contest(

@@ -4,10 +4,10 @@
     python -m maintenance.epochs --keep "two cores of an Intel Xeon"   # put the numbers into assets/results.csv as well
 
 Each script trains for two epochs of PICTURES drawn faces. The second counts, in which nothing is compiled any more; it
-is scaled to EPOCH pictures. With far fewer pictures, what an epoch takes at any length would weigh too much.
+is scaled to EPOCH pictures. With far fewer pictures the fixed cost of an epoch would count too much.
 """
 
-from shared_start import keras  # TensorFlow without its noise; therefore first
+import shared_start  # noqa: F401, first: TensorFlow without its noise
 
 import importlib
 import tempfile
@@ -66,18 +66,9 @@ def main(argv=None):
     print_table(rows)
     if args.keep:
         for row in rows:
-            tables.put(
-                {"seconds_epoch": row["seconds_epoch"]},
-                script="maintenance/epochs",
-                setting=f"an epoch of {row['script']}, part {row['part']}",
-                data=f"{PICTURES} drawn faces",
-                epochs=2,
-                seed=0,
-                backend=keras.backend.backend(),
-                machine=args.keep,
-                seconds=round(row["seconds_epoch"]),
-                command="python -m maintenance.epochs",
-            )
+            setting, data = f"an epoch of {row['script']}, part {row['part']}", f"{PICTURES} drawn faces"
+            numbers, command = {"seconds_epoch": row["seconds_epoch"]}, "python -m maintenance.epochs"
+            tables.put_times(numbers, "maintenance/epochs", setting, args.keep, command, data=data, epochs=2)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The scripts' models and training steps in plain PyTorch, channels last, float32: what the benchmark compares with.
 
-They have the layers, widths and strides of the scripts' models, so that a step does the same work; they are not meant
-to be trained. An `..._epoch` function returns one that trains a model on all batches once.
+They have the layers, widths, strides and losses of the scripts. Metrics, schedules of the learning rate and a few cheap
+operations (free bits, the blank's mask) are left out, which favours PyTorch a little. They are not meant to be trained.
+An `..._epoch` function returns one that trains a model on all batches once.
 """
 
 from contextlib import contextmanager

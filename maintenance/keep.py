@@ -4,7 +4,7 @@
 
 Writes `models/<run>/`, or `models/<run>/<part>/` for a part, over what is there: the networks without discriminator,
 kernels rounded and files compressed, to a quarter of their size, to be loaded by plain Keras; results.json;
-directions.csv, if there is one; and settings.json, without the paths and the machine that the run had.
+directions.csv, if there is one; and settings.json, without the paths and the starts of the run.
 """
 
 import shutil
@@ -20,7 +20,7 @@ from shared_settings import run_of
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 KEPT_SETTINGS = ("script", "data", "fingerprint", "backend", "constants", "versions")
-KEPT_ARGUMENTS = ("epochs", "batch_size", "limit", "seed", "remedies")
+NOT_OF_USE = {"data", "attributes", "beside", "out", "resume", "distribute", "tensorboard", "traceback"}  # flags
 KEPT_TABLES = ("results.json", "directions.csv")
 STEPS = 32  # to a standard deviation; the distance of the three GANs' faces from photographs changes by at most 0.05
 ATTRIBUTE_READER = "reader"  # part of a VAE-GAN's run, whose network is kept with the others
@@ -61,7 +61,7 @@ def keep(folder, models):
     names = [name for name in network_names(folder) if name not in NOT_KEPT]
     run = run_of(folder)
     settings = read_json(run / "settings.json", *KEPT_SETTINGS, "arguments")
-    arguments = {name: value for name, value in settings["arguments"].items() if name in KEPT_ARGUMENTS}
+    arguments = {name: value for name, value in settings["arguments"].items() if name not in NOT_OF_USE}
     kept = models / folder.relative_to(run.parent)
     networks = dict(zip(names, load_networks(folder, *names), strict=True))
     if (folder / ATTRIBUTE_READER / "reader.keras").exists():

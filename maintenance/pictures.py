@@ -23,7 +23,7 @@ The runs that it takes the pictures from, by their folders in `runs/`; those of 
     CAE_filter128_latent512     of cats, with --beside the runs of VAE_filter64_latent128 and GAN_filter128_latent256
 """
 
-from shared_start import keras  # TensorFlow without its noise; therefore first
+import shared_start  # noqa: F401, first: TensorFlow without its noise
 
 import shutil
 from pathlib import Path
@@ -35,11 +35,11 @@ from PIL import Image
 import shared_blocks
 import shared_data
 import shared_figures
+import shared_models
 from maintenance import tables
 from shared_command_line import OneLineParser, run_script
 from shared_files import InputError, epoch_files
 from shared_run import RUNS_DIR
-from shared_training import predict
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 VAES = [f"VAE_filter64_latent{latent_dim}" for latent_dim in (32, 64, 128)]
@@ -100,7 +100,8 @@ CELL = 66  # pixels of a face in a grid, with its white edge
 
 def read_grid(path, rows, columns=8):
     """Return the upper left faces of a picture by `Run.save_grid`, without title: uint8 (66 rows, 66 columns, 3)."""
-    picture = np.asarray(shared_figures.read_picture(path))[shared_figures.TITLE_HEIGHT :]
+    picture = np.asarray(shared_figures.read_picture(path))
+    picture = picture[len(picture) % (shared_figures.ZOOM * CELL) :]  # a long title has several lines
     return picture[:: shared_figures.ZOOM, :: shared_figures.ZOOM][: CELL * rows, : CELL * columns]
 
 
@@ -249,24 +250,16 @@ def solve(runs, mnist):
     Returns:
         List of (kind, question, answer), the latter two text or a grey picture (28, width).
     """
+    parts = ("text_0.5", "image_flatten_plain")
+    solver, reader = (shared_models.open_model(runs / "task2_txt2txtimg2txt" / part) for part in parts)
+    writer = shared_models.open_model(runs / "A2_RNNs_text2image_long" / "encoders1_decoders1_units512")
     _, digits, _ = shared_data.find_digits(mnist, seed=0)
-    query = shared_blocks.to_tokens([EXPRESSION.rjust(shared_blocks.QUERY_LENGTH)])
-    one_hot = shared_blocks.to_one_hot(query)
-    glyphs = shared_blocks.GlyphBank(*digits, seed=[0, 1]).pick(query, np.random.default_rng(0))  # the test's bank
-
-    def answer(part, inputs):
-        model = keras.saving.load_model(runs / part / "model.keras", compile=False)
-        return predict(model, inputs)
-
-    as_text, from_pictures = (
-        shared_blocks.to_texts(answer(f"task2_txt2txtimg2txt/{part}", inputs).argmax(-1))[0].strip()
-        for part, inputs in (("text_0.5", one_hot), ("image_flatten_plain", glyphs))
-    )
-    as_pictures = answer("A2_RNNs_text2image_long/encoders1_decoders1_units512", one_hot)
+    bank = shared_blocks.GlyphBank(*digits, seed=[0, 1])  # the test's
+    glyphs = bank.pick(reader.tokens_of(EXPRESSION)[0], np.random.default_rng(0))
     return [
-        ("text to text", EXPRESSION, as_text),
-        ("digit images to text", np.concatenate(glyphs[0], axis=-1), from_pictures),
-        ("text to digit images", EXPRESSION, np.concatenate(as_pictures[0], axis=-1)),
+        ("text to text", EXPRESSION, solver.answer(EXPRESSION)[0]),
+        ("digit images to text", np.concatenate(glyphs, axis=-1), reader.answer_pictures(glyphs)[0]),
+        ("text to digit images", EXPRESSION, writer.draw(EXPRESSION, [])[0]),
     ]
 
 

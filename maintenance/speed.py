@@ -7,13 +7,13 @@
 
 What stands in one row is measured in one run, in turn, so that a machine that slows down slows all of it; the numbers
 are medians over the rounds, with the fastest behind them, and everything is compiled before. Last in the brackets is
-the share of the float32 matrix peak that the median amounts to: the multiplications and additions that the layers need,
-by that time, by the rate of a large matrix product, measured just before. The scripts' batches are made while they
+the share of the float32 peak: the multiplications and additions that the layers need, divided by the median time and by
+the speed of a large matrix product, measured just before. The scripts' batches are made while they
 train, those of the others before. PyTorch is left out where it is not installed. On a GPU, with JAX, more steps are
 timed at once, and no share is given, nor is one for most GANs.
 """
 
-from shared_start import keras  # TensorFlow without its noise; therefore first
+import shared_start  # noqa: F401, first: TensorFlow without its noise
 
 import statistics
 import time
@@ -95,6 +95,8 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if unknown := set(args.names) - set(CONTESTS):
         parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(CONTESTS)}")
+    if args.keep and in_pytorch is None and not ON_GPU:
+        parser.error("--keep: PyTorch is not installed (pip install torch), and its rows would be lost")
     if in_pytorch is None:
         print("PyTorch is not installed (pip install torch); its column is left empty.")
     print("| ms per step, median (fastest, share of peak) | ours | plain Keras | PyTorch | times the fastest other |")
@@ -104,18 +106,9 @@ def main(argv=None):
         numbers = numbers_of(contest, args.rounds)
         print(row(contest, numbers), flush=True)
         if args.keep:
-            tables.put(
-                numbers,
-                script="maintenance/speed",
-                setting=f"on a GPU: {contest.name}" if ON_GPU else contest.name,
-                data="drawn",
-                epochs=0,
-                seed=0,
-                backend=keras.backend.backend(),
-                machine=args.keep,
-                seconds=0,
-                command=f"python -m maintenance.speed {name} --rounds {args.rounds}",
-            )
+            setting = f"on a GPU: {contest.name}" if ON_GPU else contest.name
+            command = f"python -m maintenance.speed {name} --rounds {args.rounds}"
+            tables.put_times(numbers, "maintenance/speed", setting, args.keep, command, data="drawn", epochs=0)
 
 
 if __name__ == "__main__":

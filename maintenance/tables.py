@@ -17,7 +17,7 @@ its docstring, its picture `assets/<script>.*`, and the number that `--headline`
 in a sentence has its row behind it: `6,674<!-- VAE_filter64_latent32 | latent 32 | val_loss -->`.
 """
 
-import shared_start  # noqa: F401, first: TensorFlow without its noise
+from shared_start import keras  # TensorFlow without its noise; therefore first
 
 import argparse
 import ast
@@ -98,6 +98,11 @@ def add_run(folder, setting, machine, command, report, headline=None):
     }
     numbers = {metric: value for metric, value in results.items() if metric not in NOT_METRICS} | milestones(folder)
     put(numbers, report, headline, setting=setting, epochs=results["epochs"], **fields)
+    of_run = {name: str(fields[name]) for name in ("script", "seed", "backend")}
+    rows = [  # without sets that it was compared with before
+        row for row in read_rows() if not (of_run.items() <= row.items() and row["setting"].startswith(f"{setting}: "))
+    ]
+    write_table(RESULTS, rows, FIELDS)
     for pictures, epochs, numbers in compared_sets(folder):
         put(numbers, setting=f"{setting}: {pictures}", epochs=epochs, **fields)
 
@@ -159,6 +164,23 @@ def put(numbers, report=None, headline=None, **fields):
     rows = [row for index, row in enumerate(rows) if index not in old]
     place = old[0] if old else len(rows)
     write_table(RESULTS, [*rows[:place], *new, *rows[place:]], FIELDS)
+
+
+def put_times(numbers, script, setting, machine, command, *, data, epochs):
+    """Put what was timed on a machine into `results.csv`, as `put`.
+
+    Raises:
+        InputError: there is this setting of another machine, whose numbers would be lost.
+    """
+    backend = keras.backend.backend()
+    key = {"script": script, "setting": setting, "backend": backend}
+    others = {row["machine"] for row in read_rows() if key.items() <= row.items()} - {machine}
+    if others:
+        raise InputError(f"{RESULTS}: has {setting!r} of {others.pop()}; give that one another setting, or its name.")
+    if backend != "tensorflow":
+        command = f"KERAS_BACKEND={backend} {command}"
+    fields = {"data": data, "epochs": epochs, "seed": 0, "machine": machine, "seconds": 0, "command": command}
+    put(numbers, **key, **fields)
 
 
 def render(rows, pattern, columns):
@@ -280,10 +302,12 @@ def with_numbers(text):
 
 def report_value(text):
     """Return the pair (metric, value as text) that `--report`'s METRIC=VALUE stands for."""
-    match = re.fullmatch(r"(\w+)=([\d.]+)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text} is not METRIC=VALUE")
-    return match.groups()
+    metric, _, value = text.partition("=")
+    try:
+        float(value if metric else "")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is not METRIC=VALUE") from error
+    return metric, value
 
 
 def main(argv=None):
@@ -304,6 +328,8 @@ def main(argv=None):
         if not (args.setting and args.machine and args.command):
             parser.error("--add needs --setting, --machine and --command")
         add_run(args.add, args.setting, args.machine, args.command, dict(args.report), args.headline)
+    elif args.setting or args.machine or args.command or args.headline or args.report:
+        parser.error("--setting, --machine, --command, --headline and --report: need --add")
     for page in PAGES:
         page.write_text(with_numbers(page.read_text(encoding="utf-8")), encoding="utf-8")
 

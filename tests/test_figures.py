@@ -50,6 +50,16 @@ def test_grids_keep_every_pixel(tmp_path):
     assert written[: shared_figures.TITLE_HEIGHT].min() < 100  # the title is there
 
 
+def test_a_title_wider_than_its_picture_takes_more_lines(tmp_path):
+    images = np.zeros((1, 64, 64, 3), np.uint8)
+    for words, lines in ((2, 1), (12, 4)):
+        shared_figures.save_grid(tmp_path / "grid.png", images, " ".join(["wide"] * words), columns=1)
+        written = np.asarray(Image.open(tmp_path / "grid.png").convert("RGB"))
+        title = shared_figures.TITLE_HEIGHT + (lines - 1) * shared_figures.LINE_HEIGHT
+        assert written.shape == (title + 132, 132, 3)
+        assert (written[:title, [0, -1]] == 255).all(), "not cut off at the sides"
+
+
 def test_dollar_signs_in_a_title_are_no_formula(tmp_path):
     images = np.zeros((1, 64, 64, 3), np.uint8)
     for name, title in (("plain.png", "a b"), ("dollars.png", r"$\a$ b")):  # as a formula, an error

@@ -25,6 +25,8 @@ def test_a_finished_run_is_kept_without_discriminator_and_paths(trained, tmp_pat
     kept_files = {"generator.keras", "reader.keras", "settings.json", "results.json"}
     assert {path.name for path in kept.iterdir()} == kept_files
     assert str(tmp_path) not in (kept / "settings.json").read_text()
+    arguments = shared_files.read_json(kept / "settings.json", "arguments")["arguments"]
+    assert arguments.keys() == {"epochs", "batch_size", "limit", "seed"}
     noise = np.random.default_rng(0).standard_normal((2, 64)).astype(np.float32)
     before, after = (keras.saving.load_model(path / "generator.keras") for path in (folder, kept))
     np.testing.assert_allclose(after.predict(noise, verbose=0), before.predict(noise, verbose=0), atol=0.01)

@@ -78,3 +78,9 @@ def test_wrong_use_is_one_line_and_writes_nothing(flags, words, tmp_path, monkey
         sample.main([str(MODELS / flags[0]), *flags[1:]])
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("*.*"))
+
+
+def test_more_than_memory_holds_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        sample.main([str(MODELS / "HVAE_drums"), "bars.wav", "--count", str(10**13)])
+    assert "--count: 10000000000000 is above 10,000" in capsys.readouterr().err
