@@ -93,9 +93,15 @@ def call(page, name, values):
         page: `httpx.Client` of the page.
         name: of the event.
         values: of its inputs; None for one that the page keeps to itself.
+
+    Raises:
+        InputError: the page answers with an error, its first output.
     """
-    given = page.post(f"gradio_api/run/{name}", json={"data": values, "session_hash": "measured"}).json()["data"]
-    for value in given:
+    answer = page.post(f"gradio_api/run/{name}", json={"data": values, "session_hash": "measured"}).raise_for_status()
+    error, *shown = answer.json()["data"]
+    if error:
+        raise InputError(f"{name}: {error}")
+    for value in shown:
         if isinstance(value, dict) and "url" in value:
             page.get(value["url"]).raise_for_status()
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from matplotlib import get_data_path
@@ -46,11 +47,12 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch):
-    """Keep every test's cache and runs out of the checkout, away from pictures that lie there, and off the network."""
+    """Keep each test to itself: cache, runs, random numbers; without pictures that lie there, and off the network."""
     monkeypatch.setattr(shared_data, "DATA_DIR", tmp_path / "data")
     monkeypatch.setattr(shared_data, "CELEBA_DIR", tmp_path / "data" / "celeba")
     monkeypatch.setattr(shared_run, "RUNS_DIR", tmp_path / "runs")
     monkeypatch.setattr("keras.datasets.mnist.load_data", tiny_digits)
+    keras.utils.set_random_seed(0)  # of weights and layers, else they would follow from the tests before
 
 
 @pytest.fixture

@@ -496,6 +496,19 @@ def test_measured_sliders_move_a_picture_whatever_directions_came_with_its_model
         assert {slot for slot in range(20) if pictures[slot + 1] == pictures[0]} == idle
 
 
+def test_a_slider_of_every_kind_is_measured(address, tmp_path, monkeypatch):
+    monkeypatch.setattr(explore, "CHANGES", 2)
+    rows = explore.measure(shared_handlers.Handlers({"models": MODELS}, tmp_path), address)
+    assert len(rows) == len(explore.SETTINGS)
+    assert all(0 < row["median, ms"] <= row["95th percentile, ms"] for row in rows)
+
+
+def test_what_goes_wrong_is_not_timed(address):
+    httpx = pytest.importorskip("httpx")
+    with httpx.Client(base_url=address, timeout=60) as page, pytest.raises(InputError, match=r"solve: .*is no sum"):
+        explore.call(page, "solve", [[TEXT], "12*3"])
+
+
 def test_a_number_that_is_half_typed_is_no_error(address):
     httpx = pytest.importorskip("httpx")
     with httpx.Client(base_url=address, timeout=60) as page:
