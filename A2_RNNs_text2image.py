@@ -5,9 +5,9 @@
 
 Sutskever et al., "Sequence to Sequence Learning with Neural Networks", 2014, but the code of the query goes into each
 step of the decoder, and no output is fed back; a dense layer writes each of the three glyphs of the answer. The loss is
-the mean squared error over pixels in [0, 1]. An expression does not say in which handwriting its
-answer will be. So the floor is `mean_glyph_mse`, the error of the mean glyph of each right character; `constant_mse` is
-the error of one picture for each position, which needs no query.
+the mean squared error over pixels in [0, 1]. An expression does not say in which handwriting its answer will be. So the
+floor is `mean_glyph_mse`, the error of the mean glyph of each right character; `constant_mse` is the error of one
+picture for each position, which needs no query.
 
 Writes `runs/A2_RNNs_text2image/`: settings.json, results.json, table4.csv (ours beside the report's), and for each
 configuration, `encoders<n>_decoders<n>_units<n>/`: history.csv, curves.png (figure 15), samples/, samples.gif,

@@ -6,12 +6,11 @@
 `A2_RNNs_text2image` learns by squared error, whose best answer is the mean digit: it is read right, but never looks
 handwritten. Here an encoder-decoder learns the answer in characters first (from the right, as one adds). A generator
 draws these, with noise. It learns from true characters, against a critic, which is a discriminator (Goodfellow et al.,
-"Generative Adversarial Nets", 2014). The critic sees
-single glyphs and is told their characters (projection: Miyato & Koyama, 2018). The noise has two parts: one of a whole
-answer, its hand, and one of each glyph. The hand is slant and thickness, measured of real glyphs and ranked within each
-digit; the critic is told it, too, so that the glyphs of an answer are of one hand. --epochs and --batch-size are those
-of generator and critic. The judge is the digit reader, which no loss has seen. *regression* is the same generator
-without noise, by squared error.
+"Generative Adversarial Nets", 2014). The critic sees single glyphs and is told their characters (projection: Miyato &
+Koyama, 2018). The noise has two parts: one of a whole answer, its hand, and one of each glyph. The hand is slant and
+thickness, measured of real glyphs and ranked within each digit; the critic is told it, too, so that the glyphs of an
+answer are of one hand. --epochs and --batch-size are those of generator and critic. The judge is the digit reader,
+which no loss has seen. *regression* is the same generator without noise, by squared error.
 
 Writes `runs/A2_text2image_crisp/`: settings.json, results.json, agreement.csv and agreement.png (answers read right
 over diversity, at several temperatures of hand and noise), beside.png (real, regression, critic), hands.png (one answer

@@ -56,7 +56,7 @@ COLUMNS = 10  # digits in a row of a figure
 SWEEPS = ((3, 8), (4, 9), (1, 7), (5, 6), (7, 2), (0, 6))  # labels between which is swept
 SWEEP_STEPS = 9
 SHAPE = (*shared_blocks.GLYPH_SHAPE, 1)
-ARMS = {"labels": {"labelled": True}, "no_labels": {"labelled": False}}  # what is trained, and what the networks see
+PARTS = {"labels": True, "no_labels": False}  # name: whether the networks see the labels
 LOOKS = ("JUDGED", "TAUGHT", "COLUMNS", "SWEEPS", "SWEEP_STEPS", "LOOKS")  # what a resumed run may change
 TINY = {"FILTERS": 8, "FEATURES": 8, "LIMIT": 60, "WATCHED": 20, "JUDGED": 20, "TAUGHT": 60, "EPOCHS": 1}
 
@@ -248,7 +248,7 @@ def run_part(run, name, count, sets, banks, reader):
 
     Args:
         run: the `shared_run.Run`.
-        name: of ARMS.
+        name: of PARTS.
         count: which part it is of how many, as text.
         sets: digits to train with and to test with, pairs of uint8 (count, 28, 28) and labels (count,).
         banks: `shared_blocks.GlyphBank` of each.
@@ -257,7 +257,7 @@ def run_part(run, name, count, sets, banks, reader):
     Returns:
         dict: its final metrics.
     """
-    args, labelled = run.args, ARMS[name]["labelled"]
+    args, labelled = run.args, PARTS[name]
     part = run.part(name, count)
     if part.is_done(args.epochs):
         return shared_files.read_results(part.folder / "results.json")
@@ -323,12 +323,12 @@ def main(argv=None):
     results = {"reader_accuracy": shared_readers.reader_accuracy(reader, test)}
     print(f"The reader reads {results['reader_accuracy']:.2%} of the test digits.")
     pictures = {}
-    for index, (name, settings) in enumerate(ARMS.items(), start=1):
-        numbers = run_part(run, name, f"{index} of {len(ARMS)}", (train, test), banks, reader)
+    for index, (name, labelled) in enumerate(PARTS.items(), start=1):
+        numbers = run_part(run, name, f"{index} of {len(PARTS)}", (train, test), banks, reader)
         results |= {f"{name}_{metric}": value for metric, value in numbers.items()}
         (generator,) = shared_networks.load_networks(run.folder / name, "generator")
-        asked = ops.convert_to_numpy(one_hot(even_labels(CLASSES * COLUMNS), settings["labelled"]))
-        text = "a row a label" if settings["labelled"] else "from the same noise without labels"
+        asked = ops.convert_to_numpy(one_hot(even_labels(CLASSES * COLUMNS), labelled))
+        text = "a row per label" if labelled else "from the same noise without labels"
         pictures[text] = generate(generator, noise_of(len(asked), args.seed), asked)
     run.save_rows("beside.png", pictures, COLUMNS)
     run.save_results(results)

@@ -8,8 +8,8 @@ its original in the features of a discriminator. `feature_error` is the mean squ
 channel divided by its deviation over the real pictures of the batch: 0 if they are alike, 2 if they have nothing in
 common. `kl` is in nats per picture. The discriminator learns to call pictures real, and samples of the prior and
 reconstructions generated. The encoder gets no gradient of the adversarial loss, the discriminator none of the feature
-error. Networks with
-averaged weights are shown, measured and saved. `--attributes` names a file like CelebA's; drawn faces have known ones.
+error. Networks with averaged weights are shown, measured and saved. `--attributes` names a file like CelebA's; drawn
+faces have known ones.
 
 Writes `runs/VAEGAN_filter128_latent128/`: settings.json, history.csv, curves.png, samples/, samples.gif,
 reconstructions.png, interpolation.png (between two held-out faces), beside.png and comparison.csv (with the runs of

@@ -38,7 +38,7 @@ from shared_distances import (
     kernel_distance,
     nearest,
 )
-from shared_figures import read_picture, save_curves
+from shared_figures import plain, read_picture, save_curves
 from shared_files import (
     InputError,
     epoch_files,
@@ -117,7 +117,7 @@ def compare_curves(runs, warning, out):
     histories = {name: {column: history[column] for column in shown} for name, history in histories.items()}
     panels = {name: [name] for name in sorted(common) if not name.startswith("val_")}
     lines = "training (solid) and held out (dashed)" if len(panels) < len(common) else "training"
-    title = f"{lines}; {sources(runs.values())}\n{warning}".strip()
+    title = plain(f"{lines}; {sources(runs.values())}\n{warning}".strip())
     save_curves(out / "curves.png", histories, panels, title)
 
 

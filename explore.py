@@ -96,6 +96,7 @@ def call(page, name, values):
 
     Raises:
         InputError: the page answers with an error, its first output.
+        httpx.HTTPStatusError: it does not answer.
     """
     answer = page.post(f"gradio_api/run/{name}", json={"data": values, "session_hash": "measured"}).raise_for_status()
     error, *shown = answer.json()["data"]

@@ -98,7 +98,7 @@ def main(argv=None):
     if args.count and args.count > MOST:
         parser.error(f"argument --count: {args.count} is above {MOST:,}")
     model = shared_models.open_model(args.model)
-    title = f"{args.model}, seed {args.seed}"
+    title = shared_figures.plain(f"{args.model}, seed {args.seed}")
     answers = isinstance(model, shared_models.Solver | shared_models.Writer)
     if answers and args.text is None:
         raise InputError("This model answers expressions: ask with --text, such as --text 12+34.")

@@ -4,15 +4,12 @@ from math import ceil
 from textwrap import fill
 
 import keras
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from shared_files import InputError
-
-matplotlib.rcParams["text.parse_math"] = False  # names of folders may have dollar signs, which begin a formula
 
 DPI = 100  # dots per inch of every figure
 TITLE_HEIGHT = 28  # pixels above a grid
@@ -72,6 +69,11 @@ def tile(images, columns):
     return images.reshape(rows, columns, height, width, channels).swapaxes(1, 2).reshape(rows * height, -1, channels)
 
 
+def plain(text):
+    """Return a text for figures with its dollar signs, such as those of a folder's name, taken for no formula."""
+    return text.replace("$", r"\$")
+
+
 def save_grid(path, images, title, columns):
     """Write uint8 pictures, as `to_rgb` takes them, row by row below a title."""
     save_rows(path, {title: images}, columns)
@@ -79,6 +81,8 @@ def save_grid(path, images, title, columns):
 
 def save_rows(path, groups, columns):
     """Write groups of uint8 pictures, as `to_rgb` takes them, below each other, each row by row below its title.
+
+    A title takes as many lines as it needs for the width of its pictures.
 
     Args:
         path: file to write.
@@ -193,7 +197,9 @@ def read_picture(path):
 
 
 def save_gif(path, pictures):
-    """Write PIL pictures of one size as an endless animation, four a second, the last for two."""
+    """Write PIL pictures of one width, cut from above to one height, as an endless animation, four a second."""
+    height = min(picture.height for picture in pictures)  # the titles of some may take a line more
+    pictures = [picture.crop((0, picture.height - height, picture.width, picture.height)) for picture in pictures]
     first, *others = [picture.quantize(128) for picture in pictures]
     durations = [250] * len(others) + [2000]  # milliseconds
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0)

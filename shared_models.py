@@ -166,7 +166,7 @@ class Writer:
 
 
 def script_and_arm(folder):
-    """Return the name of the script of a run or of a part of one, and what its constant ARMS says of the arm, a dict.
+    """Return the name of the script of a run or a part, and what its ARMS says of the arm: a dict or a list of ideas.
 
     Raises:
         InputError: the script has arms, and the folder is not named after one; the settings are damaged.
@@ -188,7 +188,8 @@ def open_model(folder):
             no networks itself, and just one folder below it has, that one is opened.
 
     Raises:
-        InputError: it holds no such networks, or a damaged one, or is not named as the run named it.
+        InputError: it holds no such networks, or a damaged one, or is not named as the run named it; as
+            `script_and_arm`.
     """
     folder = folder.resolve()
     names = {path.stem for path in folder.glob("*.keras")}
@@ -213,7 +214,7 @@ def open_model(folder):
         (generator,) = load_networks(folder, "generator")
         if len(generator.inputs) == 2:
             _, arm = script_and_arm(folder)
-            return Glyphs(generator, arm.get("labelled", False))
+            return Glyphs(generator, arm.get("labelled", folder.name.startswith("labels")))
     return open_sampler(folder)
 
 

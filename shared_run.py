@@ -13,7 +13,7 @@ import numpy as np
 
 from shared_checkpoints import Checkpoint
 from shared_drawings import STAND_IN
-from shared_figures import read_picture, save_curves, save_gif, save_grid, save_rows
+from shared_figures import plain, read_picture, save_curves, save_gif, save_grid, save_rows
 from shared_files import (
     InputError,
     claim,
@@ -220,7 +220,7 @@ class Run:
 
     def title(self, text):
         """Return the title of a figure: script, `text`, data."""
-        return f"{self.name}: {text}; {self.source}"
+        return plain(f"{self.name}: {text}; {self.source}")
 
     def save_grid(self, name, images, text, columns):
         """Write uint8 pictures as one titled grid to the run folder; see `shared_figures.save_grid`."""

@@ -45,8 +45,10 @@ CELEBA_SHAPE = (218, 178, 3)
 PICTURES = 500  # in the folder that is converted
 ON_GPU = keras.backend.backend() == "jax" and "gpu:0" in keras.distribution.list_devices()
 LONGER = 10 if ON_GPU else 1  # times as many steps, each of which is short there
+if in_pytorch and ON_GPU and not in_pytorch.torch.cuda.is_available():
+    in_pytorch = None  # processors are not timed beside a GPU
 if in_pytorch:
-    in_pytorch.DEVICE = "cuda" if ON_GPU and in_pytorch.torch.cuda.is_available() else "cpu"
+    in_pytorch.DEVICE = "cuda" if ON_GPU else "cpu"
 
 
 class Contest:

@@ -434,7 +434,7 @@ class GlyphReader(nn.Module):
 
 def glyphs_epoch(x, y, batch_size):
     """Return a function that trains the model that reads glyph by glyph for one epoch."""
-    return epoch(Scaled(GlyphReader()), (x, y), batch_size, cross_entropy)
+    return epoch(Scaled(GlyphReader()), (x, y), batch_size, cross_entropy, torch.optim.AdamW)
 
 
 def dense_net(inputs, units, outputs):

@@ -106,9 +106,15 @@ def read_grid(path, rows, columns=8):
 
 
 def read_rows(path):
-    """Return the rows of a picture by `Run.save_rows`, one row of pictures a title, each with its title above it."""
+    """Return the rows of a picture by `Run.save_rows`, one row of pictures per title, each with its title above it.
+
+    Raises:
+        InputError: a title has several lines.
+    """
     picture = np.asarray(shared_figures.read_picture(path))
     height = shared_figures.TITLE_HEIGHT + shared_figures.ZOOM * CELL
+    if len(picture) % height:
+        raise InputError(f"{path}: a title has several lines.")
     return np.split(picture, range(height, len(picture), height))
 
 

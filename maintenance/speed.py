@@ -3,14 +3,14 @@
     python -m maintenance.speed                   # all, some forty minutes on two cores
     python -m maintenance.speed gan text          # only these; --help lists the names
     python -m maintenance.speed --rounds 3        # fewer repetitions
-    python -m maintenance.speed --keep "two cores of an AMD EPYC"    # put the numbers into assets/results.csv as well
+    python -m maintenance.speed --keep "a laptop"    # put the numbers into assets/results.csv as well
 
 What stands in one row is measured in one run, in turn, so that a machine that slows down slows all of it; the numbers
 are medians over the rounds, with the fastest behind them, and everything is compiled before. Last in the brackets is
 the share of the float32 peak: the multiplications and additions that the layers need, divided by the median time and by
-the speed of a large matrix product, measured just before. The scripts' batches are made while they
-train, those of the others before. PyTorch is left out where it is not installed. On a GPU, with JAX, more steps are
-timed at once, and no share is given, nor is one for most GANs.
+the speed of a large matrix product, measured just before. The scripts' batches are made while they train, those of the
+others before. PyTorch is left out where it is not installed. On a GPU, with JAX, more steps are timed at once, and no
+share is given, nor is one for most GANs.
 """
 
 import shared_start  # noqa: F401, first: TensorFlow without its noise

@@ -98,13 +98,16 @@ def add_run(folder, setting, machine, command, report, headline=None):
     }
     numbers = {metric: value for metric, value in results.items() if metric not in NOT_METRICS} | milestones(folder)
     put(numbers, report, headline, setting=setting, epochs=results["epochs"], **fields)
-    of_run = {name: str(fields[name]) for name in ("script", "seed", "backend")}
-    rows = [  # without sets that it was compared with before
-        row for row in read_rows() if not (of_run.items() <= row.items() and row["setting"].startswith(f"{setting}: "))
-    ]
-    write_table(RESULTS, rows, FIELDS)
-    for pictures, epochs, numbers in compared_sets(folder):
-        put(numbers, setting=f"{setting}: {pictures}", epochs=epochs, **fields)
+    if sets := {f"{setting}: {pictures}": others for pictures, *others in compared_sets(folder)}:
+        of_run = {name: str(fields[name]) for name in ("script", "seed", "backend")}
+
+        def is_gone(row):
+            earlier = row["setting"].startswith(f"{setting}: ") and of_run.items() <= row.items()
+            return earlier and row["setting"] not in sets
+
+        write_table(RESULTS, [row for row in read_rows() if not is_gone(row)], FIELDS)
+    for name, (epochs, numbers) in sets.items():
+        put(numbers, setting=name, epochs=epochs, **fields)
 
 
 def compared_sets(folder):
@@ -176,7 +179,9 @@ def put_times(numbers, script, setting, machine, command, *, data, epochs):
     key = {"script": script, "setting": setting, "backend": backend}
     others = {row["machine"] for row in read_rows() if key.items() <= row.items()} - {machine}
     if others:
-        raise InputError(f"{RESULTS}: has {setting!r} of {others.pop()}; give that one another setting, or its name.")
+        raise InputError(
+            f"{RESULTS}: has {setting!r} of {others.pop()}; rename its setting there first, as 'on a Xeon: ...'."
+        )
     if backend != "tensorflow":
         command = f"KERAS_BACKEND={backend} {command}"
     fields = {"data": data, "epochs": epochs, "seed": 0, "machine": machine, "seconds": 0, "command": command}
@@ -243,7 +248,7 @@ def decimals(metric, value):
 
 
 def gallery(rows):
-    """Return the Markdown of the gallery, a row a headline; siblings, whose names differ in numbers, share one."""
+    """Return the Markdown of the gallery, a row per headline; siblings, whose names differ in numbers, share one."""
     families = {}
     for row in rows:
         if row["headline"]:
@@ -302,12 +307,11 @@ def with_numbers(text):
 
 def report_value(text):
     """Return the pair (metric, value as text) that `--report`'s METRIC=VALUE stands for."""
-    metric, _, value = text.partition("=")
+    match = re.fullmatch(r"(\w+)=(-?[\d.]+(?:e-?\d+)?)", text)
     try:
-        float(value if metric else "")
-    except ValueError as error:
+        return match[1], str(float(match[2]))
+    except (TypeError, ValueError) as error:
         raise argparse.ArgumentTypeError(f"{text} is not METRIC=VALUE") from error
-    return metric, value
 
 
 def main(argv=None):

@@ -204,9 +204,9 @@ def test_what_cannot_be_opened_is_said_in_one_line(tmp_path):
     shutil.copytree(MODELS / "task2_txt2txt_identities/all_1000", tmp_path / "mine")
     with pytest.raises(InputError, match="mine: is not named after one of plain, identities"):
         shared_models.open_model(tmp_path / "mine")
-    shutil.copytree(MODELS / "CGAN_mnist/labels", tmp_path / "digits")
-    with pytest.raises(InputError, match="digits: is not named after one of labels, no_labels"):
-        shared_models.open_model(tmp_path / "digits")
+    shutil.copytree(MODELS / "GAN_fonts/labels_0", tmp_path / "letters")
+    with pytest.raises(InputError, match="letters: is not named after one of vanilla"):
+        shared_models.open_model(tmp_path / "letters")
     (tmp_path / "generator.keras").write_text("damaged")
     with pytest.raises(InputError, match="a network is damaged"):
         shared_models.open_model(tmp_path)

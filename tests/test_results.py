@@ -161,9 +161,11 @@ def test_compared_sets_of_pictures_are_settings_of_their_own(own_results):
         ("cats: ours", "2", "ssim", "0.5"),
     ]
     assert [row["metric"] for row in tables.read_rows() if row["headline"]] == ["psnr"]
+    tables.add_run(finished_run(4, psnr=20.0), "dogs", "a laptop", "python script.py", {})
     shared_files.write_table(folder / "comparison.csv", table[1:])
     tables.add_run(folder, "cats", "a laptop", "python script.py", {})
-    assert [row["setting"] for row in tables.read_rows()] == ["cats", "cats: ours"], "without the set that is gone"
+    settings = [row["setting"] for row in tables.read_rows()]
+    assert settings == ["cats", "cats: ours", "dogs"], "in their place, without the set that is gone"
 
 
 def test_seeds_become_mean_and_spread_where_the_first_stood(own_results):
@@ -212,11 +214,11 @@ def test_numbers_in_sentences_are_filled(own_results):
 
 
 def test_a_report_value_that_is_none_gets_one_line(capsys):
-    for text in ("accuracy", "accuracy=high", "=0.5", "accuracy=0.5.5"):
+    for text in ("accuracy", "accuracy=high", "=0.5", "accuracy=0.5.5", "accuracy=nan", "two words=1"):
         with pytest.raises(SystemExit):
             tables.main(["--report", text])
         assert f"argument --report: {text} is not METRIC=VALUE" in capsys.readouterr().err
-    assert tables.report_value("loss=-1e-3") == ("loss", "-1e-3")
+    assert tables.report_value("loss=-1e-3") == ("loss", "-0.001")
 
 
 def test_what_describes_a_run_needs_one(capsys):

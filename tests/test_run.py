@@ -281,6 +281,7 @@ def test_parts_keep_to_their_data():
     part = run.part("one", "1 of 2", "MNIST", PICTURES)
     assert part.folder == run.folder / "one"
     assert part.title("text") == "script/one: text; MNIST"
+    assert run.part("costs", "1 of 2", "files of $x$", PICTURES).title("text").endswith(r"files of \$x\$")
     assert run.part("one", "1 of 2", "MNIST, moved", PICTURES).source == "MNIST, moved"
     with pytest.raises(InputError, match=r"was started on other data \(MNIST, moved\)"):
         run.part("one", "1 of 2", "drawn digits", [PICTURES[0] + 1])

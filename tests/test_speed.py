@@ -14,7 +14,7 @@ def test_a_contest_is_measured_and_kept(tmp_path, monkeypatch, capsys):
     rows = {row["metric"]: row for row in tables.read_rows()}
     assert {"ms_ours", "ms_plain", "times"} <= rows.keys()
     assert all(float(row["value"]) > 0 for row in rows.values())
-    assert rows["ms_ours"]["command"] == "python -m maintenance.speed generator --rounds 1"
+    assert rows["ms_ours"]["command"].endswith("python -m maintenance.speed generator --rounds 1")
     with pytest.raises(InputError, match=r"has 'picking glyphs.*' of a laptop"):
         tables.put_times(
             {"ms_ours": 1.0}, "maintenance/speed", rows["ms_ours"]["setting"], "b", "c", data="d", epochs=0
