@@ -40,7 +40,7 @@ def require_suffix(path, *suffixes):
 
 def save_pictures(path, pictures, title):
     """Write uint8 pictures as a grid with a title."""
-    shared_figures.save_grid(path, pictures, title, min(COLUMNS, len(pictures)))
+    shared_figures.save_grid(path, pictures, shared_figures.plain(title), min(COLUMNS, len(pictures)))
 
 
 def save_bars(path, hits, title):
@@ -98,7 +98,7 @@ def main(argv=None):
     if args.count and args.count > MOST:
         parser.error(f"argument --count: {args.count} is above {MOST:,}")
     model = shared_models.open_model(args.model)
-    title = shared_figures.plain(f"{args.model}, seed {args.seed}")
+    title = f"{args.model}, seed {args.seed}"
     answers = isinstance(model, shared_models.Solver | shared_models.Writer)
     if answers and args.text is None:
         raise InputError("This model answers expressions: ask with --text, such as --text 12+34.")

@@ -138,10 +138,17 @@ def test_a_reader_is_reused_for_the_same_lessons_alone(monkeypatch, capsys):
         return "Training" in capsys.readouterr().out
 
     assert [is_trained(), is_trained()] == [True, False]
-    for other in ({"images": 255 - images}, {"labels": labels[::-1]}, {"rows": 19}, {"size": 7}, {"seed": 1}):
-        assert is_trained(**other), other
-    for other in ({"epochs": 2}, {"settings": (1,)}):
-        assert is_trained(**other), other
+    others = {
+        "images": 255 - images,
+        "labels": labels[::-1],
+        "rows": 19,
+        "size": 7,
+        "seed": 1,
+        "epochs": 2,
+        "settings": (1,),
+    }
+    for name, other in others.items():
+        assert is_trained(**{name: other}), name
 
 
 def test_glyphs_and_answers_are_read_back_each_epoch(monkeypatch):
